@@ -1,0 +1,38 @@
+# make demo | test | test-full | lint | bench | clean.  Everything is installed into .venv from requirements.lock.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: demo test test-full lint bench lock clean
+
+demo: $(STAMP)
+	$(BIN)/evcontrol demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -m "not full"
+
+test-full: $(STAMP)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	for b in benchmarks/*.py; do $(BIN)/python $$b || exit 1; done
+
+# Needs uv on the path; run after a change of the dependencies in pyproject.toml.
+lock:
+	uv pip compile --python-version 3.11 --generate-hashes --all-extras --no-emit-index-url --no-header -q -o requirements.lock pyproject.toml
+
+$(STAMP): requirements.lock pyproject.toml scripts/system-packages
+	sh scripts/system-packages $(PYTHON)
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+clean:
+	rm -rf .venv build dist
