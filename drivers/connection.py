@@ -1,0 +1,298 @@
+"""Reconnecting as its own state machine, and the one queue through which a driver asks its device.
+
+A link is READY only while the device answers: a connection that opens but stays silent in the hand-shake, or misses
+one answer, is dropped and made anew, so that a late answer can never be taken for the next request's. All times in
+this module are real seconds (the event loop's).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import os
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from itertools import count
+from typing import Any, Generic, Protocol, TypeVar
+
+from drivers.driver import Link, LinkState
+from evcontrol.clock import Clock
+
+FIRST_RETRY_S = 0.05
+RETRY_FACTOR = 2.0
+RETRY_CAP_S = 1.5
+RETRY_JITTER = 0.25
+"""Part of a pause by which it is varied, so that many drivers do not knock at the same moment."""
+STEADY_S = 5.0
+"""A link that held this long starts again from the first, short pause."""
+REFUSED_RETRY_S = 3.0
+"""How often a device that refused us (or that we refused) is asked whether it has changed."""
+
+R = TypeVar("R")
+
+
+class LinkLostError(Exception):
+    """The connection is gone; the message says why. What was sent may or may not have arrived."""
+
+
+class SilentError(LinkLostError):
+    """The device did not answer in time."""
+
+
+class UnreadableError(LinkLostError):
+    """The device sent what its protocol does not allow, so that nothing after it can be trusted."""
+
+
+class LinkRefusedError(Exception):
+    """The device is not the right one, or does not let us in."""
+
+
+class NotSentError(Exception):
+    """The request was never sent; the message says why."""
+
+
+class Urgency(IntEnum):
+    """Who goes first when several requests wait for the line; what is under way is never overtaken."""
+
+    HEARTBEAT = 0
+    WRITE = 1
+    READ = 2
+
+
+class Session(Protocol):
+    """One open connection, over which requests go one at a time."""
+
+    lost: asyncio.Future[str]
+    """Done, with the reason, when the other end goes away."""
+
+    async def close(self) -> None:
+        """Close at once; what the device has not received yet must not reach it any more."""
+
+
+S = TypeVar("S", bound=Session)
+
+
+class Connection(Generic[S]):
+    """Keeps a session open, and asks over it.
+
+    ``connect`` opens a session (OSError or :class:`LinkLostError` when it cannot). ``handshake`` finds out that the
+    device answers and is the right one, and returns what to say of a ready link (:class:`LinkRefusedError` when it is
+    the wrong one). ``on_link`` is called on the event loop, in order, for every change of the link.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        connect: Callable[[], Awaitable[S]],
+        handshake: Callable[[S], Awaitable[str]],
+        timeout_s: float,
+        on_link: Callable[[Link], None],
+    ) -> None:
+        self._clock = clock
+        self._connect = connect
+        self._handshake = handshake
+        self._timeout_s = timeout_s
+        self._on_link = on_link
+        self._link = Link(LinkState.DISCONNECTED, "not started", clock.now())
+        self._waiting: list[_Request[S]] = []
+        self._numbers = count()
+        self._wake = asyncio.Event()
+        self._drop_reason: str | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def link(self) -> Link:
+        """How the link is now."""
+        return self._link
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests can be sent."""
+        return self._link.state is LinkState.READY
+
+    def start(self) -> None:
+        """Begin connecting in the background; does nothing when begun already."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="connection")
+            self._task.add_done_callback(self._ended)
+
+    async def stop(self) -> None:
+        """Close the connection. A request under way ends with :class:`LinkLostError`, waiting ones are not sent."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        task.cancel()
+        await asyncio.wait((task,))
+        self._set(LinkState.DISCONNECTED, "stopped")
+
+    def drop(self, reason: str) -> None:
+        """Make the connection anew, because of something that the owner has seen."""
+        self._drop_reason = reason
+        self._wake.set()
+
+    async def ask(
+        self, request: Callable[[S], Awaitable[R]], urgency: Urgency, deadline: float, *, outcome: bool = False
+    ) -> R:
+        """Send one request when its turn comes and return its answer.
+
+        Raises :class:`NotSentError` when it was not sent before ``deadline`` (loop time), :class:`LinkLostError` or
+        :class:`SilentError` when it was and no answer came, and whatever the device's own refusal raises. With
+        ``outcome`` an answer under way is waited for beyond the deadline, for one time-out at the most. A cancelled
+        asker leaves a request that is under way to end by itself.
+        """
+        if not self.ready:
+            raise NotSentError(_not_connected(self._link))
+        loop = asyncio.get_running_loop()
+        entry = _Request(urgency, next(self._numbers), request, loop.create_future())
+        heapq.heappush(self._waiting, entry)
+        self._wake.set()
+        try:
+            await asyncio.wait((entry.answer,), timeout=max(0.0, deadline - loop.time()))
+            if entry.sent and outcome:
+                await asyncio.wait((entry.answer,))
+        finally:
+            if not entry.sent:
+                entry.answer.cancel()
+        if entry.answer.cancelled():
+            raise NotSentError("the line was busy for too long")
+        if not entry.answer.done():
+            raise SilentError(_silence(self._timeout_s))
+        result: R = entry.answer.result()
+        return result
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._set(LinkState.CONNECTING, "")
+        pause = FIRST_RETRY_S
+        while True:
+            try:
+                session, words = await self._open()
+            except LinkRefusedError as refusal:
+                self._set(LinkState.REFUSED, str(refusal))
+                await asyncio.sleep(REFUSED_RETRY_S)
+                continue
+            except LinkLostError as error:
+                self._set(LinkState.DISCONNECTED, str(error))
+            else:
+                since = loop.time()
+                await self._use(session, words)
+                if loop.time() - since >= STEADY_S:
+                    pause = FIRST_RETRY_S
+            await asyncio.sleep(pause * random.uniform(1 - RETRY_JITTER, 1 + RETRY_JITTER))  # noqa: S311  (no secret)
+            pause = min(RETRY_CAP_S, pause * RETRY_FACTOR)
+
+    async def _open(self) -> tuple[S, str]:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                session = await self._connect()
+        except TimeoutError:
+            raise SilentError(f"no connection within {self._timeout_s:g} s") from None
+        except OSError as error:
+            raise LinkLostError(os_error_words(error)) from error
+        try:
+            return session, await self._handshake(session)
+        except BaseException:
+            await session.close()
+            raise
+
+    async def _use(self, session: S, words: str) -> None:
+        self._drop_reason = None
+        self._set(LinkState.READY, words)
+        reason = "stopped"
+        try:
+            reason = await self._serve(session)
+        finally:
+            self._set(LinkState.DISCONNECTED, reason)
+            waiting, self._waiting = self._waiting, []
+            for entry in waiting:
+                entry.fail(NotSentError(_not_connected(self._link)))
+            await session.close()
+
+    async def _serve(self, session: S) -> str:
+        """Send what is asked, most urgent first, until the link is lost; returns why."""
+        session.lost.add_done_callback(lambda _: self._wake.set())
+        while True:
+            if session.lost.done():
+                return session.lost.result()
+            if self._drop_reason is not None:
+                return self._drop_reason
+            if not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            entry = heapq.heappop(self._waiting)
+            if entry.answer.done():
+                continue
+            entry.sent = True
+            try:
+                result = await answer_within(self._timeout_s, entry.request(session))
+            except LinkLostError as error:
+                entry.fail(error)
+                return str(error)
+            except asyncio.CancelledError:
+                entry.fail(LinkLostError("the connection was closed before the answer came"))
+                raise
+            except Exception as error:  # noqa: BLE001  (belongs to who asked, and is raised there)
+                entry.fail(error)
+            else:
+                entry.succeed(result)
+
+    def _set(self, state: LinkState, reason: str) -> None:
+        old = self._link
+        if (old.state, old.reason) == (state, reason):
+            return
+        self._link = Link(state, reason, old.since if old.state is state else self._clock.now())
+        # Not called directly: a listener that fails must not take the connection with it, nor go unheard.
+        asyncio.get_running_loop().call_soon(self._on_link, self._link)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        self._set(LinkState.DISCONNECTED, f"the driver failed: {error!r}")
+        task.get_loop().call_exception_handler(
+            {"message": "a driver's connection failed", "exception": error, "task": task}
+        )
+
+
+async def answer_within(timeout_s: float, answer: Awaitable[R]) -> R:
+    """The answer, or :class:`SilentError` after so many real seconds."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await answer
+    except TimeoutError:
+        raise SilentError(_silence(timeout_s)) from None
+
+
+def os_error_words(error: OSError) -> str:
+    """What the operating system says of a failure, without codes and addresses."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno).lower()
+    return error.strerror or str(error)
+
+
+@dataclass(order=True, slots=True)
+class _Request(Generic[S]):
+    urgency: Urgency
+    number: int
+    request: Callable[[S], Awaitable[Any]] = field(compare=False)
+    answer: asyncio.Future[Any] = field(compare=False)
+    sent: bool = field(default=False, compare=False)
+
+    def succeed(self, result: object) -> None:
+        if not self.answer.done():
+            self.answer.set_result(result)
+
+    def fail(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+            self.answer.exception()  # an asker that was cancelled meanwhile is not there to retrieve it
+
+
+def _silence(timeout_s: float) -> str:
+    return f"no answer within {timeout_s:g} s"
+
+
+def _not_connected(link: Link) -> str:
+    return f"not connected: {link.reason}" if link.reason else "not connected"
