@@ -1,0 +1,424 @@
+"""From a plant file to a checked :class:`~evcontrol.plant.model.Plant`, with the place of every mistake."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from drivers.driver import BoundPoint, DriverType, Model
+from drivers.registry import UnknownDriverError, driver_type
+from evcontrol.expression import ExpressionError, Symbol, compile_condition, compile_value
+from evcontrol.plant.model import (
+    AlarmSpec,
+    DerivedSpec,
+    DeviceSpec,
+    InterlockSpec,
+    LoopSpec,
+    Plant,
+    RateSpec,
+    ReconcileSpec,
+    SpreadSpec,
+    TakeOverSpec,
+    UnitSpec,
+    WriteSpec,
+)
+from evcontrol.plant.schema import (
+    AlarmSection,
+    DeviceSection,
+    InterlockSection,
+    LoopSection,
+    PlantFile,
+    TagSection,
+    TakeOverSection,
+    UnitSection,
+    WriteSection,
+)
+from evcontrol.signals import Tag, TagKind, TagTable
+from evcontrol.units import UnitError, convert, divide, parse
+from evcontrol.yaml_source import Document, Mistake, SourceError, nearest
+
+DEFAULT_TIMEOUT_S = 1.0
+SAFE_DEFAULT = "default"
+
+Where = tuple[str | int, ...]
+
+
+def load_plant(path: Path, endpoints: Mapping[str, Any] | None = None) -> Plant:
+    """Read and check a plant file.
+
+    ``endpoints`` are what the simulators publish (``{"simulated": true, "devices": {name: options}}``): they replace
+    those options of the devices and mark the plant as simulated, and must then cover every device.
+
+    Raises SourceError with every mistake (file:line:column), OSError when the file cannot be read.
+    """
+    return parse_plant(path.read_text(encoding="utf-8", errors="replace"), str(path), endpoints)
+
+
+def parse_plant(text: str, file: str, endpoints: Mapping[str, Any] | None = None) -> Plant:
+    """The same from a text; ``file`` is only the name for messages."""
+    document = Document(text, file)
+    if not isinstance(document.data, dict):
+        raise SourceError([Mistake(file, 1, 1, "this is not a plant file: it holds no keys")])
+    sections = document.validated(PlantFile, document.data)
+    return _Loader(document, sections, endpoints).plant(text)
+
+
+class _Loader:
+    """Resolves the sections of one file and collects what is wrong with them."""
+
+    def __init__(self, document: Document, sections: PlantFile, endpoints: Mapping[str, Any] | None) -> None:
+        self._document = document
+        self._file = sections
+        self._endpoints: Mapping[str, Any] = (endpoints or {}).get("devices", {})
+        self._simulated = bool(endpoints and endpoints.get("simulated"))
+        self._mistakes: list[Mistake] = []
+        self._types: dict[str, DriverType] = {}
+
+    def plant(self, text: str) -> Plant:
+        tags = TagTable(self._tag(i, name, section) for i, (name, section) in enumerate(self._file.tags.items()))
+        symbols = {t.name: Symbol(t.name, t.unit, t.labels) for t in tags}
+        devices = self._devices(tags)
+        writes = {
+            name: self._write(name, section.write, tags[name])
+            for name, section in self._file.tags.items()
+            if section.write is not None
+        }
+        plant = Plant(
+            name=self._file.name,
+            text=text,
+            hash=hashlib.sha256(text.encode()).hexdigest(),
+            scan_s=self._file.scan,
+            wire_scan_s=self._file.wire_scan,
+            simulated=self._simulated,
+            devices=devices,
+            tags=tags,
+            writes=writes,
+            derived=tuple(self._derived(symbols)),
+            internal=frozenset(name for name, section in self._file.tags.items() if section.internal),
+            units={name: self._unit(name, s, symbols, tags, writes) for name, s in self._file.units.items()},
+            loops={name: self._loop(name, s, tags, writes) for name, s in self._file.loops.items()},
+            interlocks={name: self._interlock(name, s, symbols) for name, s in self._file.interlocks.items()},
+            alarms={name: self._alarm(name, s, symbols) for name, s in self._file.alarms.items()},
+            symbols=symbols,
+        )
+        if not self._file.scan > 0:
+            self._wrong(("scan",), "the scan must be longer than 0 s")
+        if self._mistakes:
+            raise SourceError(self._mistakes)
+        return plant
+
+    # -- tags and devices ------------------------------------------------------------------------------------------
+
+    def _tag(self, index: int, name: str, section: TagSection) -> Tag:
+        where: Where = ("tags", name)
+        if "." not in name or not name.replace(".", "").replace("_", "").isalnum():
+            self._wrong(where, f"tag {name!r}: write UNIT.SIGNAL in letters, digits and underscores")
+        sources = [k for k in ("device", "expression", "rate", "spread") if getattr(section, k) is not None]
+        if len(sources) + section.internal != 1:
+            self._wrong(where, f"tag {name!r} needs exactly one of: device, expression, rate, spread, internal")
+        unit = section.unit
+        with self._placed((*where, "unit"), UnitError):
+            parse(unit)
+        low, high, labels = section.low, section.high, section.labels
+        if section.kind in (TagKind.DISCRETE, TagKind.ENUM):
+            labels = labels or (("off", "on") if section.kind is TagKind.DISCRETE else ())
+            high = float(len(labels) - 1) if high is None else high
+            if section.kind is TagKind.ENUM and not labels:
+                self._wrong(where, f"tag {name!r} is an enum: give its labels")
+        elif section.kind is TagKind.TEXT:
+            high = 0.0 if high is None else high
+        elif high is None:
+            self._wrong(where, f"tag {name!r} needs its range: low and high")
+            high = low + 1.0
+        if section.kind is TagKind.ANALOG and not low < high:
+            self._wrong(where, f"tag {name!r}: low {low:g} is not below high {high:g}")
+        if section.device is not None and section.device not in self._file.devices:
+            self._wrong(where, f"unknown device {section.device!r}{nearest(section.device, self._file.devices)}")
+        if section.write is not None and section.device is None:
+            self._wrong(where, f"tag {name!r} has no device and cannot be written")
+        return Tag(
+            name, index, unit, section.kind, low, high, section.description, labels, section.record, section.decimals
+        )
+
+    def _devices(self, tags: TagTable) -> dict[str, DeviceSpec]:
+        result = {}
+        for name, section in self._file.devices.items():
+            try:
+                self._types[name] = driver_type(section.driver)
+            except UnknownDriverError as error:
+                self._wrong(("devices", name, "driver"), str(error))
+                continue
+            options = self._options(name, section)
+            if options is None:
+                continue
+            timeout = float(getattr(options, "timeout_s", DEFAULT_TIMEOUT_S))
+            points = tuple(self._points(name, tags))
+            result[name] = DeviceSpec(name, section.driver, options, points, timeout)
+        return result
+
+    def _options(self, name: str, section: DeviceSection) -> Model | None:
+        given = dict(section.options)
+        if self._simulated:
+            if name not in self._endpoints:
+                self._wrong(("devices", name), f"device {name!r} is not simulated: a plant is simulated as a whole")
+            given |= self._endpoints.get(name, {})
+        return self._model(self._types[name].options_model, given, ("devices", name, "options"))
+
+    def _points(self, device: str, tags: TagTable) -> Iterator[BoundPoint]:
+        for name, section in self._file.tags.items():
+            if section.device != device:
+                continue
+            if section.point is None:
+                self._wrong(("tags", name), f"tag {name!r} needs its point in device {device!r}")
+                continue
+            point = self._model(self._types[device].point_model, section.point, ("tags", name, "point"))
+            if point is not None:
+                yield BoundPoint(tags[name], point)
+
+    def _model(self, model: type[Model], data: Mapping[str, Any], where: Where) -> Model | None:
+        try:
+            return self._document.validated(model, dict(data), where)
+        except SourceError as error:
+            self._mistakes.extend(error.mistakes)
+            return None
+
+    def _write(self, name: str, section: WriteSection, tag: Tag) -> WriteSpec:
+        where: Where = ("tags", name, "write")
+        if section.feedback is not None:
+            self._known(where, section.feedback)
+        point = next((p.point for p in self._bound(name)), None)
+        if point is not None and not getattr(point, "writable", False):
+            self._wrong(where, f"tag {name!r}: its point is not writable (set writable: true in the point)")
+        low = tag.low if section.low is None else section.low
+        high = tag.high if section.high is None else section.high
+        if low > high:
+            self._wrong(where, f"tag {name!r}: low {low:g} is above high {high:g}")
+        resolution = 0.5 * 10.0**-tag.decimals if section.resolution is None else section.resolution
+        return WriteSpec(
+            low, high, section.on_silence, resolution, section.feedback, section.feedback_tolerance, section.within
+        )
+
+    def _bound(self, name: str) -> Iterator[BoundPoint]:
+        section = self._file.tags[name]
+        if section.device in self._types and section.point is not None:
+            try:
+                point = self._types[section.device].point_model.model_validate(section.point)
+            except ValidationError:
+                return  # told already where the device's points are read
+            yield BoundPoint(Tag(name, 0, "", TagKind.ANALOG, 0, 1), point)
+
+    def _derived(self, symbols: Mapping[str, Symbol]) -> Iterator[DerivedSpec]:
+        earlier: dict[str, Symbol] = {
+            name: symbols[name]
+            for name, section in self._file.tags.items()
+            if section.device is not None or section.internal
+        }
+        for name, section in self._file.tags.items():
+            where: Where = ("tags", name)
+            if section.expression is not None:
+                with self._placed((*where, "expression"), ExpressionError, UnitError):
+                    line, column = self._document.place((*where, "expression"))
+                    compile_value(section.expression, earlier, unit=section.unit, line=line, column=column)
+                yield DerivedSpec(name, expression=section.expression)
+            elif (window := section.rate or section.spread) is not None:
+                if window.of not in earlier:
+                    self._wrong(where, f"unknown tag {window.of!r}{nearest(window.of, earlier)}")
+                    continue
+                if section.rate is not None:
+                    per_s = self._per_second(where, section.unit, symbols[window.of].unit)
+                    yield DerivedSpec(name, rate=RateSpec(window.of, window.over, per_s))
+                else:
+                    yield DerivedSpec(name, spread=SpreadSpec(window.of, window.over))
+            else:
+                continue
+            earlier[name] = symbols[name]
+
+    def _per_second(self, where: Where, rate_unit: str, source_unit: str) -> float:
+        """How many of the rate's unit are one of the source's unit per second."""
+        with self._placed((*where, "unit"), UnitError):
+            return convert(1.0, divide(source_unit, "s"), rate_unit)
+        return math.nan
+
+    # -- units, loops, interlocks, alarms --------------------------------------------------------------------------
+
+    def _unit(
+        self,
+        name: str,
+        section: UnitSection,
+        symbols: Mapping[str, Symbol],
+        tags: TagTable,
+        writes: Mapping[str, WriteSpec],
+    ) -> UnitSpec:
+        where: Where = ("units", name)
+        contents: tuple[str, ...] = ()
+        if self._known((*where, "content_tag"), section.content_tag):
+            contents = tags[section.content_tag].labels
+        if SAFE_DEFAULT not in section.safe_states:
+            self._wrong((*where, "safe_states"), f"unit {name!r} needs a safe state named {SAFE_DEFAULT!r}")
+        states: dict[str, dict[str, float]] = {}
+        for content, state in section.safe_states.items():
+            if content != SAFE_DEFAULT and content not in contents:
+                self._wrong(
+                    (*where, "safe_states", content),
+                    f"{section.content_tag} has no label {content!r}{nearest(content, contents)}",
+                )
+            states[content] = self._safe_state((*where, "safe_states", content), state, tags, writes)
+        missing = [tag for tag in writes if tag.startswith(f"{name}.") and self._moves(writes[tag])]
+        for content, given in states.items():
+            for tag in missing:
+                if tag not in given:
+                    self._wrong(
+                        (*where, "safe_states", content), f"safe state {content!r} does not say where {tag} goes"
+                    )
+        for item in section.reconcile:
+            self._known((*where, "reconcile"), item.tag)
+        return UnitSpec(
+            name,
+            section.unit_class,
+            section.content_tag,
+            states,
+            section.safe_within,
+            section.max_held,
+            tuple(ReconcileSpec(item.tag, item.tolerance) for item in section.reconcile),
+            tuple(self._take_over((*where, "take_over"), item, symbols, tags, writes) for item in section.take_over),
+            section.description,
+        )
+
+    def _take_over(
+        self,
+        where: Where,
+        section: TakeOverSection,
+        symbols: Mapping[str, Symbol],
+        tags: TagTable,
+        writes: Mapping[str, WriteSpec],
+    ) -> TakeOverSpec:
+        self._condition(where, section.when, symbols)
+        values = self._safe_state(where, {section.tag: section.to}, tags, writes)
+        return TakeOverSpec(section.when, section.tag, values.get(section.tag, math.nan))
+
+    @staticmethod
+    def _moves(write: WriteSpec) -> bool:
+        return write.on_silence.value != "stays"
+
+    def _safe_state(
+        self, where: Where, state: Mapping[str, float | str], tags: TagTable, writes: Mapping[str, WriteSpec]
+    ) -> dict[str, float]:
+        result: dict[str, float] = {}
+        for name, value in state.items():
+            if name not in writes:
+                self._wrong((*where, name), f"{name!r} is not a tag that can be written{nearest(name, writes)}")
+            elif isinstance(value, str):
+                labels = tags[name].labels
+                if value in labels:
+                    result[name] = float(labels.index(value))
+                else:
+                    self._wrong((*where, name), f"{name} has no label {value!r}{nearest(value, labels)}")
+            elif writes[name].low <= value <= writes[name].high:
+                result[name] = value
+            else:
+                limits = f"{writes[name].low:g} to {writes[name].high:g}"
+                self._wrong((*where, name), f"{name}: {value:g} is outside {limits} {tags[name].unit}")
+        return result
+
+    def _loop(self, name: str, section: LoopSection, tags: TagTable, writes: Mapping[str, WriteSpec]) -> LoopSpec:
+        where: Where = ("loops", name)
+        self._known((*where, "pv"), section.pv)
+        if section.output not in writes:
+            self._wrong((*where, "output"), f"{section.output!r} cannot be written{nearest(section.output, writes)}")
+        for low, high in (("setpoint_low", "setpoint_high"), ("output_low", "output_high")):
+            if not getattr(section, low) < getattr(section, high):
+                self._wrong((*where, low), f"loop {name!r}: {low} is not below {high}")
+        return LoopSpec(
+            name=name,
+            unit=name.partition(".")[0],
+            pv=section.pv,
+            output=section.output,
+            action=section.action,
+            gain=section.gain,
+            ti_s=section.ti,
+            td_s=section.td,
+            setpoint_low=section.setpoint_low,
+            setpoint_high=section.setpoint_high,
+            output_low=section.output_low,
+            output_high=section.output_high,
+            output_rate=section.output_rate,
+            max_scan_s=section.max_scan,
+            on_bad=section.on_bad.action,
+            on_bad_value=section.on_bad.value,
+            description=section.description,
+        )
+
+    def _interlock(self, name: str, section: InterlockSection, symbols: Mapping[str, Symbol]) -> InterlockSpec:
+        unit = self._owner_unit(("interlocks", name), name)
+        self._condition(("interlocks", name, "when"), section.when, symbols)
+        if section.only_while:
+            self._condition(("interlocks", name, "only_while"), section.only_while, symbols)
+        return InterlockSpec(
+            name=name,
+            unit=unit,
+            when=section.when,
+            while_=section.only_while,
+            tolerance_s=section.tolerance,
+            latched=section.latched,
+            description=section.description,
+            consequence=section.consequence,
+            corrective_action=section.corrective_action,
+        )
+
+    def _alarm(self, name: str, section: AlarmSection, symbols: Mapping[str, Symbol]) -> AlarmSpec:
+        unit = self._owner_unit(("alarms", name), name)
+        self._condition(("alarms", name, "when"), section.when, symbols)
+        if section.only_while:
+            self._condition(("alarms", name, "only_while"), section.only_while, symbols)
+        return AlarmSpec(
+            name=name,
+            unit=unit,
+            when=section.when,
+            while_=section.only_while,
+            on_delay_s=section.on_delay,
+            off_delay_s=section.off_delay,
+            priority=section.priority,
+            description=section.description,
+            cause=section.cause,
+            consequence=section.consequence,
+            corrective_action=section.corrective_action,
+        )
+
+    def _owner_unit(self, where: Where, name: str) -> str:
+        unit = name.partition(".")[0]
+        if unit not in self._file.units:
+            self._wrong(where, f"{name!r} does not begin with a unit's name{nearest(unit, self._file.units)}")
+        return unit
+
+    # -- mistakes --------------------------------------------------------------------------------------------------
+
+    def _condition(self, where: Where, text: str, symbols: Mapping[str, Symbol]) -> None:
+        with self._placed(where, ExpressionError):
+            line, column = self._document.place(where)
+            compile_condition(text, symbols, line=line, column=column)
+
+    def _known(self, where: Where, tag: str) -> bool:
+        if tag in self._file.tags:
+            return True
+        self._wrong(where, f"unknown tag {tag!r}{nearest(tag, self._file.tags)}")
+        return False
+
+    def _wrong(self, where: Where, what: str) -> None:
+        self._mistakes.append(self._document.mistake(where, what))
+
+    @contextmanager
+    def _placed(self, where: Where, *errors: type[ValueError]) -> Iterator[None]:
+        try:
+            yield
+        except ExpressionError as error:
+            self._mistakes.extend(
+                Mistake(self._document.file, one.line, one.column, one.message) for one in (error, *error.more)
+            )
+        except errors as error:
+            self._wrong(where, str(error))

@@ -1,0 +1,241 @@
+"""The physical model of a plant (ISA-88.00.01, 5): units, devices, tags, loops, interlocks, alarms, safe states.
+
+These are the checked and converted forms: every quantity is a float in the unit that its name or docstring gives.
+``load.py`` makes them from the plant file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from drivers.driver import BoundPoint, Model
+from evcontrol.expression import Symbol
+from evcontrol.signals import TagTable
+
+
+class OnSilence(StrEnum):
+    """What an actuator does when the engine falls silent."""
+
+    CONTROLLER_WATCHDOG = "controller_watchdog"
+    DEVICE_TRIP = "device_trip"
+    BOUNDED_DOSE = "bounded_dose"
+    STAYS = "stays"
+    """Keeps its position and can do no harm by it (a selector, a limit)."""
+    RUNS_ON = "runs_on"
+    """Keeps moving something: refused in hazardous phases."""
+
+
+class LoopAction(StrEnum):
+    """Direct: the output rises with the process value; reverse: it falls."""
+
+    DIRECT = "direct"
+    REVERSE = "reverse"
+
+
+class FailureAction(StrEnum):
+    """What a loop does with its output while an input is Bad."""
+
+    FREEZE = "freeze"
+    VALUE = "value"
+
+
+class Priority(StrEnum):
+    """Alarm priorities (ISA-18.2)."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteSpec:
+    """What may be written to a tag: range in the tag's unit, and how the write is proven.
+
+    The tag's own read-back must agree within ``resolution``. ``feedback`` names the tag that shows the actuator's real
+    position; it must agree within ``feedback_tolerance`` after ``within_s`` of process time.
+    """
+
+    low: float
+    high: float
+    on_silence: OnSilence
+    resolution: float
+    feedback: str | None = None
+    feedback_tolerance: float = 0.0
+    within_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSpec:
+    """One device: driver, checked options, bound points, and after how long a silence (real s) it counts as lost."""
+
+    name: str
+    driver: str
+    options: Model
+    points: tuple[BoundPoint, ...]
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RateSpec:
+    """A derived tag that is the slope of another, by least squares over ``window_s`` of process time."""
+
+    source: str
+    window_s: float
+    per_s: float
+    """Seconds in the unit of time of the result (60 for g/min)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadSpec:
+    """A derived tag that is the scatter of another from scan to scan over ``window_s`` of process time."""
+
+    source: str
+    window_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedSpec:
+    """A tag that is worked out each scan: an expression, a rate or a spread."""
+
+    tag: str
+    expression: str = ""
+    rate: RateSpec | None = None
+    spread: SpreadSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileSpec:
+    """A tag compared after a crash: how far it may have moved without a person having to explain it."""
+
+    tag: str
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOverSpec:
+    """A write made when a person starts or restarts a batch on the unit, if the condition ``when`` is true then."""
+
+    when: str
+    tag: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSpec:
+    """A unit of the process cell.
+
+    ``safe_states`` maps what the vessel holds (a label of the unit's ``content_tag``) to the value that each actuator
+    takes; the entry ``default`` holds for every other content. ``safe_within_s`` is the real time in which a reachable
+    device must confirm it. ``max_held_s`` is the longest process time in Held before an alarm.
+    """
+
+    name: str
+    unit_class: str
+    content_tag: str
+    safe_states: Mapping[str, Mapping[str, float]]
+    safe_within_s: float
+    max_held_s: float
+    reconcile: tuple[ReconcileSpec, ...] = ()
+    take_over: tuple[TakeOverSpec, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSpec:
+    """A control loop of the engine, PID in ISA form.
+
+    ``gain`` is output units per unit of process value; ``ti_s`` and ``td_s`` in process seconds (0 = off);
+    ``output_rate`` in output units per process second (0 = unlimited); ``max_scan_s`` is the longest scan (process s)
+    at which the tuning holds: a faster clock is refused.
+    """
+
+    name: str
+    unit: str
+    pv: str
+    output: str
+    action: LoopAction
+    gain: float
+    ti_s: float
+    td_s: float
+    setpoint_low: float
+    setpoint_high: float
+    output_low: float
+    output_high: float
+    output_rate: float
+    max_scan_s: float
+    on_bad: FailureAction
+    on_bad_value: float
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InterlockSpec:
+    """A condition that trips a unit to its safe state and holds its phase.
+
+    While ``while_`` (an expression, empty = always) is not true the interlock does not look. An unknown condition trips
+    after ``tolerance_s`` of process time.
+    """
+
+    name: str
+    unit: str
+    when: str
+    while_: str
+    tolerance_s: float
+    latched: bool
+    description: str
+    consequence: str
+    corrective_action: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmSpec:
+    """An alarm: raised when ``when`` has held for ``on_delay_s``, cleared when it has not for ``off_delay_s``."""
+
+    name: str
+    unit: str
+    when: str
+    while_: str
+    on_delay_s: float
+    off_delay_s: float
+    priority: Priority
+    description: str
+    cause: str
+    consequence: str
+    corrective_action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """A process cell as the engine runs it. ``text`` and ``hash`` are the plant file's own (SHA-256)."""
+
+    name: str
+    text: str
+    hash: str
+    scan_s: float
+    """Process time between scans at speed 1."""
+    wire_scan_s: float
+    """Shortest real time between scans; at a multiple of real time it stretches the scan."""
+    simulated: bool
+    devices: Mapping[str, DeviceSpec]
+    tags: TagTable
+    writes: Mapping[str, WriteSpec]
+    derived: tuple[DerivedSpec, ...]
+    internal: frozenset[str]
+    """Tags that the engine and its phases set."""
+    units: Mapping[str, UnitSpec]
+    loops: Mapping[str, LoopSpec]
+    interlocks: Mapping[str, InterlockSpec]
+    alarms: Mapping[str, AlarmSpec]
+    symbols: Mapping[str, Symbol] = field(default_factory=dict)
+    """Every tag as a name of the expression language."""
+
+    def unit_of(self, tag: str) -> str:
+        """The unit that a tag belongs to: the part of its name before the first dot."""
+        return tag.partition(".")[0]
+
+    def writes_of(self, unit: str) -> list[str]:
+        """The writable tags of a unit."""
+        return [tag for tag in self.writes if self.unit_of(tag) == unit]

@@ -1,0 +1,179 @@
+"""The plant file as people write it: its keys, before units are converted and names resolved."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from evcontrol.plant.model import FailureAction, LoopAction, OnSilence, Priority
+from evcontrol.signals import TagKind
+from evcontrol.units import UnitError, parse_quantity
+
+
+def _seconds(value: object) -> object:
+    return _in_unit(value, "s")
+
+
+def _in_unit(value: object, unit: str) -> object:
+    if not isinstance(value, str):
+        raise ValueError(f"write a quantity with its unit, such as '10 {unit}'")
+    try:
+        return parse_quantity(value).to(unit)
+    except UnitError as error:
+        raise ValueError(str(error)) from None
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+"""A time in seconds, written with its unit."""
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """Base of all sections: an unknown key is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WriteSection(Section):
+    """``write:`` of a tag, in the tag's unit."""
+
+    low: Number | None = None
+    high: Number | None = None
+    on_silence: OnSilence
+    resolution: Number | None = None
+    feedback: str | None = None
+    feedback_tolerance: Number = 0.0
+    within: Seconds = 10.0
+
+
+class TagSection(Section):
+    """One entry of ``tags:``."""
+
+    device: str | None = None
+    point: dict[str, Any] | None = None
+    expression: str | None = None
+    rate: WindowSection | None = None
+    spread: WindowSection | None = None
+    internal: bool = False
+    unit: str = ""
+    kind: TagKind = TagKind.ANALOG
+    low: Number = 0.0
+    high: Number | None = None
+    labels: tuple[str, ...] = ()
+    description: str = ""
+    decimals: Annotated[int, Field(ge=0, le=9)] = 2
+    record: bool = True
+    write: WriteSection | None = None
+
+
+class WindowSection(Section):
+    """``rate:`` or ``spread:`` of a derived tag: over which window of which tag."""
+
+    of: str
+    over: Seconds
+
+
+class DeviceSection(Section):
+    """One entry of ``devices:``."""
+
+    driver: str
+    options: dict[str, Any] = {}
+
+
+class ReconcileSection(Section):
+    """One entry of a unit's ``reconcile:``, in the tag's unit."""
+
+    tag: str
+    tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class TakeOverSection(Section):
+    """One entry of a unit's ``take_over:``; ``to`` is a number in the tag's unit or a label."""
+
+    when: str
+    tag: str
+    to: Number | str
+
+
+class UnitSection(Section):
+    """One entry of ``units:``."""
+
+    unit_class: Annotated[str, Field(alias="class")]
+    description: str = ""
+    content_tag: str
+    safe_states: dict[str, dict[str, Number | str]]
+    safe_within: Seconds
+    max_held: Seconds
+    reconcile: tuple[ReconcileSection, ...] = ()
+    take_over: tuple[TakeOverSection, ...] = ()
+
+
+class OnBadSection(Section):
+    """What a loop does while an input is Bad."""
+
+    action: FailureAction
+    value: Number = 0.0
+
+
+class LoopSection(Section):
+    """One entry of ``loops:``; gain and limits in the units of the tags named."""
+
+    where: Literal["engine"]
+    pv: str
+    output: str
+    action: LoopAction
+    gain: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    ti: Seconds = 0.0
+    td: Seconds = 0.0
+    setpoint_low: Number
+    setpoint_high: Number
+    output_low: Number
+    output_high: Number
+    output_rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    max_scan: Seconds
+    on_bad: OnBadSection
+    description: str = ""
+
+
+class InterlockSection(Section):
+    """One entry of ``interlocks:``."""
+
+    when: str
+    only_while: str = ""
+    tolerance: Seconds
+    latched: bool = True
+    description: str
+    consequence: str
+    corrective_action: str
+
+
+class AlarmSection(Section):
+    """One entry of ``alarms:``."""
+
+    when: str
+    only_while: str = ""
+    on_delay: Seconds = 0.0
+    off_delay: Seconds = 0.0
+    priority: Priority
+    description: str
+    cause: str
+    consequence: str
+    corrective_action: str
+
+
+class PlantFile(Section):
+    """The whole file."""
+
+    name: str
+    scan: Seconds
+    wire_scan: Seconds
+    devices: dict[str, DeviceSection]
+    units: dict[str, UnitSection]
+    tags: dict[str, TagSection]
+    loops: dict[str, LoopSection] = {}
+    interlocks: dict[str, InterlockSection] = {}
+    alarms: dict[str, AlarmSection] = {}
+
+
+TagSection.model_rebuild()
