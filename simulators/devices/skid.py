@@ -1,0 +1,314 @@
+"""The controller of the simulated filtration skid: registers, flow loop, totaliser stop, watchdog and trips.
+
+No input or output and no clock of its own: whoever has one calls :meth:`Skid.step`.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+
+from simulators.devices.registers import Fault, ModbusFault, window, wrapped
+from simulators.devices.sensors import Sensor
+from simulators.devices.skid_registers import (
+    DEFAULTS,
+    FQ_STOP,
+    HOLDING,
+    INPUT,
+    INPUT_WORDS,
+    STATUS_FED,
+    STATUS_P101,
+    STATUS_P102,
+    STATUS_REMOTE,
+    STATUS_SAFE,
+    STATUS_TRIP,
+    TRIP_LEVEL,
+    TRIP_PRESSURE,
+    TRIP_WATCHDOG,
+    Holding,
+)
+from simulators.process.membrane import PA_PER_PSI
+from simulators.process.tff import MAX_STEP_S, TffProcess
+
+WIRE_SCAN_S = 0.05
+WATCHDOG_SCANS = 3
+LOW_LEVEL = 0.01
+MIN_STEP_S = 0.002
+MAX_SLIP = 0.5
+SLIP_S = 2.0
+
+SENSORS = {
+    "PT_FEED": (0.015, 0.0),
+    "PT_RET": (0.015, 0.0),
+    "PT_PERM": (0.01, 0.0),
+    "FT_FEED": (2.0, 8.0),
+    "FT_PERM": (0.1, 0.4),
+    "FT_IN": (0.3, 1.2),
+    "CT": (0.005, 0.0),
+    "TT": (0.01, 0.0),
+    "LT": (0.02, 0.0),
+    "P101_SPEED": (0.1, 0.5),
+    "PCV101_POS": (0.0, 0.0),
+}
+"""Noise (standard deviation) and low cut-off of each point in its unit."""
+
+
+class Skid:
+    """One skid. The reads and writes are what its Modbus server offers; all are cheap and answer at once."""
+
+    def __init__(self, process: TffProcess, seed: int = 0, *, starts: int = 0, totalised_ml: float = 0.0) -> None:
+        """``starts`` and ``totalised_ml`` are the controller's retentive memory."""
+        self.process = process
+        self.sensors = {
+            name: Sensor(noise, cut_off, random.Random(f"{seed}/{name}"))  # noqa: S311  noise, not a secret
+            for name, (noise, cut_off) in SENSORS.items()
+        }
+        self.starts = starts
+        self.remote = True
+        self.trips = 0
+        self.nominal_step_s: float | None = None
+        """Process seconds between two regular steps when wall time paces them; None in virtual time."""
+        self._totaliser_offset = totalised_ml - process.transferred_ml
+        self._holding = list(DEFAULTS)
+        self._coil = False
+        self._input = [0] * INPUT_WORDS
+        self.power_up()
+
+    # -- the wire -------------------------------------------------------------------------------------------------
+
+    def read_input(self, address: int, count: int) -> list[int]:
+        """Input registers (FC4). Raises ModbusFault 2 outside the table."""
+        return window(self._input, address, count)
+
+    def read_holding(self, address: int, count: int) -> list[int]:
+        """Holding registers (FC3). Raises ModbusFault 2 outside the table."""
+        return window(self._holding, address, count)
+
+    def read_coils(self, address: int, count: int) -> list[bool]:
+        """Coils (FC1). Raises ModbusFault 2 outside the table."""
+        return [bool(word) for word in window([self._coil], address, count)]
+
+    def read_discrete(self, address: int, count: int) -> list[bool]:
+        """Discrete inputs (FC2). Raises ModbusFault 2 outside the table."""
+        return [bool(word) for word in window([self.process.permeate_valve.position > 0.95], address, count)]
+
+    def write_holding(self, address: int, values: Sequence[int]) -> None:
+        """Write holding registers (FC6, FC16): all or none.
+
+        Raises ModbusFault: 2 outside the table, 3 out of range, 4 in local mode or for what would move something
+        while a trip is active.
+        """
+        window(self._holding, address, len(values))
+        targets = [(Holding(address + index), value) for index, value in enumerate(values)]
+        if any(not HOLDING[target].low <= value <= HOLDING[target].high for target, value in targets):
+            raise ModbusFault(Fault.ILLEGAL_VALUE)
+        self._permit(any(HOLDING[target].moves(value) for target, value in targets))
+        for target, value in targets:
+            if target is Holding.HEARTBEAT and value != self._holding[target]:
+                self._feed()
+            self._holding[target] = value
+
+    def write_coils(self, address: int, values: Sequence[bool]) -> None:
+        """Write coils (FC5, FC15). Raises ModbusFault as :meth:`write_holding` does."""
+        window([self._coil], address, len(values))
+        self._permit(any(values))
+        self._coil = bool(values[0])
+
+    # -- time -----------------------------------------------------------------------------------------------------
+
+    def step(self, dt_s: float) -> None:
+        """Let ``dt_s`` seconds of process time pass for the controller and its process."""
+        # The controller's watchdog counts its own scans: one that comes late is not a heartbeat that came late.
+        countable = dt_s if self.nominal_step_s is None else min(dt_s, 2.0 * self.nominal_step_s)
+        left = dt_s
+        while left > 1e-9:
+            self._control()
+            h = self._length(left)
+            self._regulate(h)
+            self.process.advance(h)
+            left -= h
+            if self._armed and self.remote:
+                self._unfed_s += min(h, countable)
+                countable -= min(h, countable)
+            self._protect()
+        self._control()
+        self._scan(dt_s)
+
+    def power_up(self) -> None:
+        """Start as after a loss of power: safe state, setpoints at their defaults, one start more."""
+        self.starts = (self.starts + 1) % 0x10000
+        self._holding = list(DEFAULTS)
+        self._coil = False
+        self.trips = 0
+        self._armed = False
+        self._unfed_s = 0.0
+        self._slip = 0.0
+        self.process.power_off()
+        self._scan(0.0)
+
+    # -- the panel ------------------------------------------------------------------------------------------------
+
+    def take_over(self, **setpoints: float) -> None:
+        """Switch to local and set some setpoints at the panel: raw holding registers by name, ``XV102`` 0 or 1.
+
+        Raises KeyError for an unknown name, ModbusFault 3 for a value out of range.
+        """
+        values = {name: int(value) for name, value in setpoints.items()}
+        coil = values.pop("XV102", int(self._coil))
+        targets = {Holding[name]: value for name, value in values.items()}
+        if any(not HOLDING[target].low <= value <= HOLDING[target].high for target, value in targets.items()):
+            raise ModbusFault(Fault.ILLEGAL_VALUE)
+        self.remote = False
+        self._coil = bool(coil)
+        for target, value in targets.items():
+            self._holding[target] = value
+
+    def hand_back(self) -> None:
+        """Switch to remote; setpoints stay as the panel left them, and the watchdog starts anew."""
+        self.remote = True
+        self._feed()
+
+    # -- what a tester may know -----------------------------------------------------------------------------------
+
+    @property
+    def totalised_ml(self) -> float:
+        """What the transfer totaliser has counted."""
+        return self._totaliser_offset + self.process.transferred_ml
+
+    @property
+    def watchdog_left_s(self) -> float:
+        """Process time until the watchdog trips."""
+        return max(0.0, self._watchdog_s - self._unfed_s)
+
+    @property
+    def safe(self) -> bool:
+        """Pumps stopped, permeate shut, retentate open, selectors closed."""
+        process = self.process
+        return (
+            process.feed_pump.speed == 0.0
+            and process.transfer_pump.speed == 0.0
+            and process.permeate_valve.position == 0.0
+            and process.retentate_valve.position > 0.99
+            and process.inlet.position == 0
+            and process.outlet.position == 0
+        )
+
+    # -- control logic --------------------------------------------------------------------------------------------
+
+    @property
+    def _watchdog_s(self) -> float:
+        floor = WATCHDOG_SCANS * (self.nominal_step_s or WIRE_SCAN_S)
+        return max(self._holding[Holding.WATCHDOG] * 0.1, floor)
+
+    def _permit(self, moves: bool) -> None:
+        if not self.remote or (moves and self.trips):
+            raise ModbusFault(Fault.DEVICE_FAILURE)
+        if moves and not self._armed:
+            self._feed()
+
+    def _feed(self) -> None:
+        self._armed = True
+        self._unfed_s = 0.0
+
+    def _length(self, left: float) -> float:
+        """A step short enough for the physics, and ending where the totaliser reaches its stop."""
+        h = left / math.ceil(left / MAX_STEP_S)
+        stop = FQ_STOP.raw(self._stop_words)
+        flow = self.process.q_in
+        if stop and flow > 0.0:
+            to_stop = (stop * FQ_STOP.scale - self.totalised_ml) / flow
+            if to_stop > 0.0:
+                h = min(h, max(MIN_STEP_S, to_stop))
+        return h
+
+    @property
+    def _stop_words(self) -> list[int]:
+        return self._holding[Holding.FQ_STOP_HIGH : Holding.FQ_STOP_LOW + 1]
+
+    def _control(self) -> None:
+        holding, process = self._holding, self.process
+        if holding[Holding.COMMAND]:
+            holding[Holding.COMMAND] = 0
+            self.trips = 0
+            self._unfed_s = 0.0
+        if self._armed and self.remote and self._unfed_s >= self._watchdog_s:
+            self._trip(TRIP_WATCHDOG)
+        stop = FQ_STOP.raw(self._stop_words)
+        if stop and self.totalised_ml / FQ_STOP.scale >= stop - 1e-6:
+            holding[Holding.P102] = 0
+        process.transfer_pump.target = holding[Holding.P102] * 0.1
+        process.retentate_valve.target = holding[Holding.PCV101] * 1e-4
+        process.permeate_valve.target = float(self._coil)
+        process.inlet.target = holding[Holding.INLET]
+        process.outlet.target = holding[Holding.OUTLET]
+
+    def _regulate(self, h: float) -> None:
+        """The flow loop of P101: correct the speed by the slip that the flow meter shows."""
+        process, circuit = self.process, self.process.parameters.circuit
+        setpoint = self._holding[Holding.P101] * 0.1
+        if setpoint <= 0.0:
+            process.feed_pump.target = self._slip = 0.0
+            return
+        if process.q_feed > 0.0:
+            ideal = process.feed_pump.speed * circuit.displacement_ml_per_rev / 60.0
+            self._slip += (min(MAX_SLIP, ideal / process.q_feed - 1.0) - self._slip) * min(1.0, h / SLIP_S)
+        process.feed_pump.target = min(circuit.max_rpm, setpoint / circuit.displacement_ml_per_rev * (1.0 + self._slip))
+
+    def _protect(self) -> None:
+        """Feed pressure (by its own switch), and low level while recirculating: through an open outlet the vessel is meant to empty."""
+        if self.process.p_feed / PA_PER_PSI > self._holding[Holding.TRIP_LIMIT] * 0.01:
+            self._trip(TRIP_PRESSURE)
+        running = self._holding[Holding.P101] > 0
+        if running and self._holding[Holding.OUTLET] == 0 and self.process.level < LOW_LEVEL:
+            self._trip(TRIP_LEVEL)
+
+    def _trip(self, trip: int) -> None:
+        self.trips |= trip
+        self._coil = False
+        for address, setpoint in HOLDING.items():
+            if setpoint.safe is not None:
+                self._holding[address] = setpoint.safe
+
+    # -- measurement ----------------------------------------------------------------------------------------------
+
+    def _scan(self, dt_s: float) -> None:
+        """Read every sensor once and fill the input registers."""
+        process = self.process
+        flows = {"FT_FEED": process.q_feed, "FT_PERM": process.q_perm, "FT_IN": process.q_in}
+        readings = {
+            "PT_FEED": process.p_feed / PA_PER_PSI,
+            "PT_RET": process.p_ret / PA_PER_PSI,
+            "PT_PERM": process.p_perm / PA_PER_PSI,
+            **{name: flow * 60.0 for name, flow in flows.items()},
+            "CT": process.conductivity,
+            "TT": process.temperature_degc,
+            "LT": process.level * 100.0,
+            "P101_SPEED": process.feed_pump.speed,
+            "PCV101_POS": process.retentate_valve.position * 100.0,
+        }
+        for name, truth in readings.items():
+            self._put(name, self.sensors[name].read(truth, dt_s))
+        self._put("STATUS", self._status)
+        self._put("TRIPS", self.trips)
+        self._put("FQ_IN", wrapped(self.totalised_ml * 100.0, 1 << 32) * 0.01)
+        self._put("HEARTBEAT_ECHO", self._holding[Holding.HEARTBEAT])
+        self._put("STARTS", self.starts)
+        self._put("WATCHDOG_LEFT", self.watchdog_left_s)
+        self._put("INLET_ACTUAL", process.inlet.position)
+        self._put("OUTLET_ACTUAL", process.outlet.position)
+
+    def _put(self, name: str, value: float) -> None:
+        register = INPUT[name]
+        self._input[register.address : register.address + register.words] = register.encode(value)
+
+    @property
+    def _status(self) -> int:
+        return (
+            (self.process.feed_pump.speed > 0.0) * STATUS_P101
+            | (self.process.transfer_pump.speed > 0.0) * STATUS_P102
+            | self.remote * STATUS_REMOTE
+            | (self._armed and not self.trips & TRIP_WATCHDOG) * STATUS_FED
+            | bool(self.trips) * STATUS_TRIP
+            | self.safe * STATUS_SAFE
+        )
