@@ -1,0 +1,284 @@
+"""The one client of the API, for the command line and the console.
+
+Trouble with the engine is an :class:`ApiError` (it answered with a problem) or an :class:`EngineGoneError` (it did not
+answer). A request that changes something is never repeated by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from types import NoneType, TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from evcontrol.api import endpoint
+from evcontrol.api.schema import (
+    Acknowledgement,
+    AlarmView,
+    Answer,
+    BatchCommand,
+    BatchSummary,
+    BatchView,
+    CommandReply,
+    Delta,
+    InterlockView,
+    LoopChange,
+    LoopView,
+    Message,
+    ModeChange,
+    NewPassword,
+    NewUser,
+    Problem,
+    PromptView,
+    Reconciliation,
+    RecordVerdict,
+    ReportMade,
+    Series,
+    Session,
+    SignOn,
+    SignReconciliation,
+    Snapshot,
+    StartBatch,
+    StreamEvent,
+    TagCommand,
+    User,
+    WithReason,
+    unpack_series,
+)
+
+T = TypeVar("T")
+
+TIMEOUT_S = 30.0
+"""Longest real time for one answer; commands that wait for a read-back stay well below it."""
+LONG_TIMEOUT_S = 300.0
+"""The same for reports and for the verification of records."""
+
+_FRAME: TypeAdapter[Delta | StreamEvent] = TypeAdapter(Delta | StreamEvent)
+
+
+class ApiError(Exception):
+    """The engine refused a request; the text is its error and remedy."""
+
+    def __init__(self, status: int, problem: Problem) -> None:
+        super().__init__(f"{problem.error}. {problem.remedy}" if problem.remedy else problem.error)
+        self.status = status
+        self.problem = problem
+
+
+class EngineGoneError(Exception):
+    """The engine does not answer."""
+
+
+class Client:
+    """A connection to one engine; use it as an async context manager.
+
+    ``token`` is the run token, which allows reading; :meth:`sign_on` replaces it by a session's.
+    """
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self._url = url
+        self._run_token = token
+        self._token = token
+        self._http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, trust_env=False)
+
+    @classmethod
+    def of(cls, data: Path) -> Self:
+        """A client of the engine that runs on this data directory; NoEngineError when there is none."""
+        where, token = endpoint.find(data)
+        return cls(where.url, token)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    # ------------------------------------------------------------------------------------------------------- people
+
+    async def sign_on(self, user: str, password: str, station: str) -> Session:
+        """Open a session; everything after is done in this person's name."""
+        sign_on = SignOn.model_validate({"user": user, "password": password, "station": station})
+        session = await self._call(Session, "POST", "/api/sessions", _with_secrets(sign_on))
+        self._token = session.token
+        return session
+
+    async def sign_off(self) -> None:
+        """Close the session."""
+        await self._call(NoneType, "DELETE", "/api/sessions/current")
+        self._token = self._run_token
+
+    async def users(self) -> list[User]:
+        """All people."""
+        return await self._call(list[User], "GET", "/api/users")
+
+    async def add_user(self, new: NewUser) -> User:
+        """Add a person."""
+        return await self._call(User, "POST", "/api/users", _with_secrets(new))
+
+    async def disable_user(self, user: str, reason: str) -> User:
+        """Take a person's access away."""
+        return await self._call(User, "POST", _path("users", user, "disable"), WithReason(reason=reason))
+
+    async def set_password(self, user: str, new: NewPassword) -> User:
+        """Give a person a new password."""
+        return await self._call(User, "POST", _path("users", user, "password"), _with_secrets(new))
+
+    # ------------------------------------------------------------------------------------------------------ the plant
+
+    async def snapshot(self) -> Snapshot:
+        """Everything at this moment."""
+        return await self._call(Snapshot, "GET", "/api/snapshot")
+
+    async def command_tag(self, tag: str, value: float, reason: str) -> CommandReply:
+        """Command a tag by hand; ``value`` in the tag's unit."""
+        return await self._call(CommandReply, "POST", _path("tags", tag), TagCommand(value=value, reason=reason))
+
+    async def change_loop(self, loop: str, change: LoopChange) -> LoopView:
+        """Put a loop in automatic or manual."""
+        return await self._call(LoopView, "POST", _path("loops", loop), change)
+
+    async def change_mode(self, unit: str, mode: str, reason: str) -> None:
+        """Change a unit's mode."""
+        await self._call(NoneType, "POST", _path("units", unit, "mode"), ModeChange(mode=mode, reason=reason))
+
+    async def alarms(self) -> list[AlarmView]:
+        """Alarms that are not normal."""
+        return await self._call(list[AlarmView], "GET", "/api/alarms")
+
+    async def acknowledge(self, alarm: str, comment: str = "") -> None:
+        """Acknowledge an alarm."""
+        await self._call(NoneType, "POST", _path("alarms", alarm, "acknowledge"), Acknowledgement(comment=comment))
+
+    async def interlocks(self) -> list[InterlockView]:
+        """All interlocks."""
+        return await self._call(list[InterlockView], "GET", "/api/interlocks")
+
+    async def reset_interlock(self, interlock: str, reason: str) -> None:
+        """Reset an interlock whose cause is gone."""
+        await self._call(NoneType, "POST", _path("interlocks", interlock, "reset"), WithReason(reason=reason))
+
+    # -------------------------------------------------------------------------------------------------------- batches
+
+    async def start_batch(self, start: StartBatch) -> BatchView:
+        """Make a batch and start it."""
+        return await self._call(BatchView, "POST", "/api/batches", start)
+
+    async def batches(self) -> list[BatchSummary]:
+        """All batches that the engine knows."""
+        return await self._call(list[BatchSummary], "GET", "/api/batches")
+
+    async def batch(self, batch: str) -> BatchView:
+        """One batch as a tree."""
+        return await self._call(BatchView, "GET", _path("batches", batch))
+
+    async def command_batch(self, batch: str, command: BatchCommand) -> BatchView:
+        """Command a batch or one of its elements."""
+        return await self._call(BatchView, "POST", _path("batches", batch, "command"), command)
+
+    async def prompts(self) -> list[PromptView]:
+        """Questions that wait for a person."""
+        return await self._call(list[PromptView], "GET", "/api/prompts")
+
+    async def answer(self, batch: str, prompt: str, value: bool | float | str, comment: str = "") -> None:
+        """Answer a question."""
+        answer = Answer(value=value, comment=comment)
+        await self._call(NoneType, "POST", _path("batches", batch, "prompts", prompt, "answer"), answer)
+
+    async def reconciliation(self, batch: str) -> Reconciliation:
+        """What is to be signed before the batch may be restarted."""
+        return await self._call(Reconciliation, "GET", _path("batches", batch, "reconciliation"))
+
+    async def sign_reconciliation(self, batch: str, shown_hash: str, password: str, comment: str = "") -> None:
+        """Sign a reconciliation as it was shown."""
+        body = {"shown_hash": shown_hash, "password": password, "comment": comment}
+        signing = _with_secrets(SignReconciliation.model_validate(body))
+        await self._call(NoneType, "POST", _path("batches", batch, "reconciliation", "sign"), signing)
+
+    async def make_report(self, batch: str) -> ReportMade:
+        """Write the batch's report on the engine's machine."""
+        return await self._call(ReportMade, "POST", _path("batches", batch, "report"), timeout_s=LONG_TIMEOUT_S)
+
+    async def verify_record(self, batch: str) -> RecordVerdict:
+        """Whether the batch's record is intact."""
+        return await self._call(RecordVerdict, "GET", _path("batches", batch, "verify"), timeout_s=LONG_TIMEOUT_S)
+
+    # -------------------------------------------------------------------------------------------------------- history
+
+    async def history(
+        self, tags: list[str], start: int | None = None, end: int | None = None, buckets: int | None = None
+    ) -> list[Series]:
+        """Readings between two process times (UTC ns); with ``buckets`` the time-weighted means of so many parts."""
+        query: dict[str, Any] = {"tag": tags, "start": start, "end": end, "buckets": buckets}
+        query = {key: value for key, value in query.items() if value is not None}
+        return unpack_series((await self._send("GET", "/api/history", params=query)).content)
+
+    # --------------------------------------------------------------------------------------------------------- stream
+
+    async def stream(self) -> AsyncIterator[Delta | StreamEvent]:
+        """Everything as it is now, then every change; EngineGoneError when the engine closes or goes."""
+        url = f"ws{self._url.removeprefix('http')}/api/stream"
+        headers = {"Authorization": f"Bearer {self._token}"}
+        try:
+            async with connect(url, additional_headers=headers, compression=None, proxy=None, max_size=None) as socket:
+                async for message in socket:
+                    yield _FRAME.validate_json(message)
+        except (OSError, InvalidHandshake, ConnectionClosed) as error:
+            raise EngineGoneError(f"the engine at {self._url} closed the stream ({_cause(error)})") from None
+        raise EngineGoneError(f"the engine at {self._url} closed the stream")
+
+    # -------------------------------------------------------------------------------------------------------- helpers
+
+    async def _call(
+        self,
+        answer: type[T],
+        method: str,
+        path: str,
+        body: Message | Mapping[str, Any] | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> T:
+        content = body.model_dump(mode="json") if isinstance(body, Message) else body
+        response = await self._send(method, path, json=content, timeout=timeout_s)
+        return TypeAdapter(answer).validate_json(response.content or b"null")
+
+    async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self._token}"}
+        try:
+            response = await self._http.request(method, path, headers=headers, **options)
+        except httpx.TransportError as error:
+            raise EngineGoneError(f"no engine answers at {self._url} ({_cause(error)})") from None
+        if response.status_code >= httpx.codes.BAD_REQUEST:
+            raise ApiError(response.status_code, _problem(response))
+        return response
+
+
+def _path(*parts: str) -> str:
+    return "/api/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def _with_secrets(message: Message) -> dict[str, Any]:
+    """A message as JSON with its passwords in clear: only for the body of a request."""
+    plain = message.model_dump(mode="json")
+    for name in type(message).model_fields:
+        value = getattr(message, name)
+        if hasattr(value, "get_secret_value"):
+            plain[name] = value.get_secret_value()
+    return plain
+
+
+def _problem(response: httpx.Response) -> Problem:
+    try:
+        return Problem.model_validate_json(response.content)
+    except ValidationError:
+        return Problem(error=f"the answer was {response.status_code} {response.reason_phrase}")
+
+
+def _cause(error: Exception) -> str:
+    return str(error) or type(error).__name__

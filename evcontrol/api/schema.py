@@ -1,0 +1,566 @@
+"""Every message that the engine and its clients exchange.
+
+Imports nothing but pydantic and the standard library: a console needs no other module of the engine. Times are UTC
+nanoseconds of process time unless a name says ``wall``; values are floats in the unit that stands beside them, or in
+the one unit of their tag; a Bad value is ``null`` and never a number.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+from array import array
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, SecretStr, StringConstraints
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
+Comment = Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True)]
+Password = Annotated[SecretStr, Field(max_length=1024)]
+Value = FiniteFloat | str | None
+"""A value as it travels: a number, the text of a text tag, or null when it is Bad."""
+
+
+class Message(BaseModel):
+    """Base of all messages: unknown fields are mistakes, and a message does not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Problem(Message):
+    """What went wrong, and what to do about it; the body of every answer with a status of 400 or more."""
+
+    error: str
+    remedy: str = ""
+
+
+# ---------------------------------------------------------------------------------------------------- people, sessions
+
+
+class SignOn(Message):
+    """Opens a session for a person at a station."""
+
+    user: Name
+    password: Password
+    station: Name
+
+
+class Session(Message):
+    """A signed-on person; ``token`` is given once, when the session is opened."""
+
+    user: str
+    full_name: str
+    roles: list[str]
+    permissions: list[str]
+    station: str
+    token: str = ""
+
+
+class User(Message):
+    """A person and the roles that say what they may do."""
+
+    user: str
+    full_name: str
+    roles: list[str]
+    disabled: bool
+
+
+class NewUser(Message):
+    """A person to be added."""
+
+    user: Name
+    full_name: Name
+    roles: Annotated[list[Name], Field(min_length=1, max_length=20)]
+    password: Password
+
+
+class NewPassword(Message):
+    """A new password; ``old`` is asked for when somebody changes their own."""
+
+    password: Password
+    old: Password | None = None
+
+
+class WithReason(Message):
+    """An action of which the journal keeps the reason."""
+
+    reason: Reason
+
+
+# ------------------------------------------------------------------------------------------------------------ the plant
+
+
+class Writable(Message):
+    """The range, in the tag's unit, in which a tag may be commanded."""
+
+    low: float
+    high: float
+
+
+class TagView(Message):
+    """One tag; its place in the snapshot's list is its index in every delta."""
+
+    name: str
+    unit: str
+    kind: str
+    low: float | None
+    high: float | None
+    decimals: int
+    description: str
+    labels: list[str]
+    writable: Writable | None
+
+
+class Delta(Message):
+    """Readings that changed: process time, and tag indices, values and OPC UA status codes in lists of one length."""
+
+    t: int
+    i: list[int]
+    v: list[Value]
+    q: list[int]
+
+
+class UnitView(Message):
+    """A unit, its mode, its procedural state as a word, what it holds, and the batch that has it."""
+
+    unit: str
+    unit_class: str
+    mode: str
+    batch: str
+    safe: bool
+    """Whether a safe state is being held."""
+
+
+class OwnerView(Message):
+    """Who may command a writable tag now; both empty when nobody owns it."""
+
+    tag: str
+    owner: str
+    holder: str
+
+
+class LinkView(Message):
+    """A device's connection: its state, why, and since when."""
+
+    device: str
+    state: str
+    reason: str
+    since: int
+
+
+class LoopView(Message):
+    """A control loop: ``auto`` or ``manual``, and its setpoint in the unit of ``pv``."""
+
+    loop: str
+    unit: str
+    mode: str
+    pv: str
+    output: str
+    setpoint: float | None
+    setpoint_low: float
+    setpoint_high: float
+    note: str = ""
+
+
+class InterlockView(Message):
+    """An interlock that the plant has, and whether it is tripped."""
+
+    interlock: str
+    unit: str
+    tripped: bool
+    latched: bool
+    cause: str
+    since: int
+    description: str
+    consequence: str
+    corrective_action: str
+
+
+class AlarmView(Message):
+    """An alarm that is not normal (ISA-18.2)."""
+
+    alarm: str
+    unit: str
+    state: str
+    priority: str
+    acknowledged: bool
+    since: int
+    text: str
+    corrective_action: str
+
+
+class Status(Message):
+    """The engine's own state: on which clock, at which speed, on what plant."""
+
+    version: str
+    plant: str
+    plant_hash: str
+    simulated: bool
+    clock: str
+    speed: float
+
+
+class Snapshot(Message):
+    """Everything that a console shows, at one moment; the stream carries the changes from there on."""
+
+    status: Status
+    tags: list[TagView]
+    values: Delta
+    units: list[UnitView]
+    owners: list[OwnerView]
+    links: list[LinkView]
+    loops: list[LoopView]
+    interlocks: list[InterlockView]
+    alarms: list[AlarmView]
+    batches: list[BatchSummary]
+    prompts: list[PromptView]
+
+
+class TagCommand(Message):
+    """A manual command to a tag, in the tag's unit."""
+
+    value: FiniteFloat
+    reason: Reason
+
+
+class CommandReply(Message):
+    """How a command ended: ``confirmed``, ``rejected`` or ``unknown``; and what was read back."""
+
+    tag: str
+    outcome: str
+    reason: str
+    read_back: float | None
+
+
+class LoopChange(Message):
+    """Puts a loop in automatic with a setpoint, or in manual."""
+
+    mode: Literal["auto", "manual"]
+    setpoint: FiniteFloat | None = None
+    reason: Reason
+
+
+class ModeChange(Message):
+    """A unit's mode (ISA-88): ``automatic``, ``semi-automatic`` or ``manual``."""
+
+    mode: Name
+    reason: Reason
+
+
+class Acknowledgement(Message):
+    """Somebody has seen an alarm."""
+
+    comment: Comment = ""
+
+
+# -------------------------------------------------------------------------------------------------------------- batches
+
+
+class StartBatch(Message):
+    """A batch to be made from the text of a recipe; ``parameters`` as the recipe writes them, such as ``4 psi``."""
+
+    recipe: Annotated[str, StringConstraints(min_length=1, max_length=400_000)]
+    recipe_name: Name
+    parameters: Annotated[dict[Name, Annotated[str, StringConstraints(max_length=200)]], Field(max_length=200)] = {}
+    purpose: Reason
+    product: Comment = ""
+
+
+class BatchSummary(Message):
+    """One line about a batch."""
+
+    batch: str
+    recipe: str
+    product: str
+    purpose: str
+    state: str
+    units: list[str]
+    created: int
+    running: list[str]
+    waiting: list[str]
+    reconciliation_due: bool
+
+
+class ElementView(Message):
+    """One procedural element: its place in the procedure, its state, what it waits for, and the commands valid now."""
+
+    path: str
+    kind: str
+    state: str
+    waiting: str
+    commands: list[str]
+
+
+class PromptView(Message):
+    """A question to a person; ``low`` and ``high`` in ``unit``."""
+
+    prompt: str
+    batch: str
+    path: str
+    kind: str
+    text: str
+    unit: str
+    low: float | None
+    high: float | None
+    choices: list[str]
+    meaning: str
+    opened: int
+
+
+class BatchView(Message):
+    """A batch as a tree in the order of its procedure; the element with the empty path is the procedure itself."""
+
+    summary: BatchSummary
+    elements: list[ElementView]
+    prompts: list[PromptView]
+
+
+NEEDS_REASON = frozenset({"restart", "reset"})
+"""Commands that are refused without a reason; one towards safety never is."""
+
+
+class BatchCommand(Message):
+    """A command of ISA-88 to a batch, or to the element at ``path``."""
+
+    command: Literal["start", "hold", "restart", "pause", "resume", "stop", "abort", "reset"]
+    reason: Annotated[str, StringConstraints(max_length=500, strip_whitespace=True)] = ""
+    path: Comment = ""
+
+
+class Answer(Message):
+    """An answer to a prompt: a number (in the prompt's unit), a choice, a text, or yes."""
+
+    value: bool | FiniteFloat | Annotated[str, StringConstraints(max_length=2000)]
+    comment: Comment = ""
+
+
+class ReconciliationItem(Message):
+    """Something compared after an outage: what was expected, what is read, and the verdict."""
+
+    what: str
+    expected: str
+    read: str
+    verdict: str
+
+
+class Reconciliation(Message):
+    """What a person must look at before a batch that outlived its engine may be restarted.
+
+    ``shown_hash`` is the SHA-256 of what is shown here; the signature binds it.
+    """
+
+    batch: str
+    items: list[ReconciliationItem]
+    outage_s: float
+    shown_hash: str
+    signed_by: str = ""
+
+
+class SignReconciliation(Message):
+    """Signs a reconciliation as it was shown; the password proves anew who signs."""
+
+    shown_hash: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    password: Password
+    comment: Comment = ""
+
+
+class RecordVerdict(Message):
+    """Whether a batch record is intact, and every fault found."""
+
+    batch: str
+    intact: bool
+    faults: list[str]
+
+
+class ReportMade(Message):
+    """Where a report lies, and the SHA-256 of the file."""
+
+    batch: str
+    file: str
+    sha256: str
+
+
+class Endpoint(Message):
+    """Where a running engine listens; written to ``run/endpoint.json`` of its data directory."""
+
+    url: str
+    pid: int
+    plant: str
+    simulated: bool
+
+
+# --------------------------------------------------------------------------------------------------------------- stream
+
+
+class Topic(StrEnum):
+    """What an event of the stream is about; an event always carries the whole of it, so that only the latest counts."""
+
+    STATUS = "status"
+    BATCH = "batch"
+    PROMPTS = "prompts"
+    ALARMS = "alarms"
+    INTERLOCKS = "interlocks"
+    LINKS = "links"
+    OWNERS = "owners"
+    UNITS = "units"
+    LOOPS = "loops"
+
+
+class StatusEvent(Message):
+    """How the engine runs."""
+
+    topic: Literal[Topic.STATUS]
+    key: str
+    body: Status
+
+
+class BatchEvent(Message):
+    """One batch; ``key`` names it."""
+
+    topic: Literal[Topic.BATCH]
+    key: str
+    body: BatchView
+
+
+class PromptsEvent(Message):
+    """All open questions."""
+
+    topic: Literal[Topic.PROMPTS]
+    key: str
+    body: list[PromptView]
+
+
+class AlarmsEvent(Message):
+    """All alarms that are not normal."""
+
+    topic: Literal[Topic.ALARMS]
+    key: str
+    body: list[AlarmView]
+
+
+class InterlocksEvent(Message):
+    """All interlocks."""
+
+    topic: Literal[Topic.INTERLOCKS]
+    key: str
+    body: list[InterlockView]
+
+
+class LinksEvent(Message):
+    """All connections."""
+
+    topic: Literal[Topic.LINKS]
+    key: str
+    body: list[LinkView]
+
+
+class OwnersEvent(Message):
+    """The owners of all writable tags."""
+
+    topic: Literal[Topic.OWNERS]
+    key: str
+    body: list[OwnerView]
+
+
+class UnitsEvent(Message):
+    """All units."""
+
+    topic: Literal[Topic.UNITS]
+    key: str
+    body: list[UnitView]
+
+
+class LoopsEvent(Message):
+    """All loops."""
+
+    topic: Literal[Topic.LOOPS]
+    key: str
+    body: list[LoopView]
+
+
+StreamEvent = Annotated[
+    StatusEvent
+    | BatchEvent
+    | PromptsEvent
+    | AlarmsEvent
+    | InterlocksEvent
+    | LinksEvent
+    | OwnersEvent
+    | UnitsEvent
+    | LoopsEvent,
+    Field(discriminator="topic"),
+]
+"""One topic as it is now; ``key`` is empty but for batches."""
+
+
+# -------------------------------------------------------------------------------------------------------------- history
+
+
+class Series:
+    """Readings of one tag as columns: process time (UTC ns), value in ``unit`` (NaN when Bad), OPC UA status code."""
+
+    __slots__ = ("q", "t", "tag", "unit", "v")
+
+    def __init__(self, tag: str, unit: str, t: array[int], v: array[float], q: array[int]) -> None:
+        if not len(t) == len(v) == len(q):
+            raise ValueError(f"series of {tag}: columns of different lengths")
+        self.tag, self.unit = tag, unit
+        self.t, self.v, self.q = t, v, q
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+
+SERIES_MEDIA_TYPE = "application/vnd.evcontrol.series"
+
+_HEAD = struct.Struct("<4sI")
+_MAGIC = b"EVS1"
+_COLUMNS = "qdI"
+
+
+def pack_series(series: Iterable[Series]) -> bytes:
+    """Series as bytes: ``EVS1``, the length of a JSON head, the head, then each column little-endian (q, d, I)."""
+    every = list(series)
+    head = json.dumps([{"tag": s.tag, "unit": s.unit, "n": len(s)} for s in every]).encode()
+    parts = [_HEAD.pack(_MAGIC, len(head)), head]
+    for one in every:
+        parts.extend(_little(column).tobytes() for column in (one.t, one.v, one.q))
+    return b"".join(parts)
+
+
+def unpack_series(data: bytes) -> list[Series]:
+    """The series that :func:`pack_series` wrote; ValueError for anything else."""
+    if len(data) < _HEAD.size:
+        raise ValueError("series: cut off in the head")
+    magic, length = _HEAD.unpack_from(data)
+    if magic != _MAGIC:
+        raise ValueError("series: not an EVS1 message")
+    at = _HEAD.size + length
+    entries = json.loads(data[_HEAD.size : at])
+    result = []
+    for entry in entries:
+        columns = []
+        for code in _COLUMNS:
+            column = array(code)
+            end = at + entry["n"] * column.itemsize
+            if end > len(data):
+                raise ValueError(f"series: cut off in {entry['tag']}")
+            column.frombytes(data[at:end])
+            columns.append(_little(column))
+            at = end
+        result.append(Series(entry["tag"], entry["unit"], *columns))
+    if at != len(data):
+        raise ValueError("series: more bytes than the head says")
+    return result
+
+
+def _little(column: array) -> array:  # type: ignore[type-arg]  # one function for three element types
+    if sys.byteorder == "little":
+        return column
+    swapped = array(column.typecode, column)
+    swapped.byteswap()
+    return swapped

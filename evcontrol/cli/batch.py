@@ -1,0 +1,245 @@
+"""``evcontrol batch``: batches of a running engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evcontrol.api.client import Client
+from evcontrol.api.schema import BatchCommand, BatchSummary, BatchView, PromptView, Reconciliation, StartBatch
+from evcontrol.cli.connect import DEFAULT_DATA, AsUser, Data, login_name, reading, signed_on
+from evcontrol.cli.fault import WRONG_USE, CliError
+from evcontrol.cli.output import AsJson, print_json, print_table, say
+from evcontrol.cli.secret import PasswordStdin, password
+
+app = typer.Typer(no_args_is_help=True, help="Start, watch and command batches of a running engine.")
+
+Batch = Annotated[str, typer.Argument(help="The batch, such as B-0001.")]
+WhyOption = typer.Option("--reason", "-r", help="Why; the journal keeps it.")
+Why = Annotated[str, WhyOption]
+AtPath = Annotated[str, typer.Option("--path", help="Only this element, by its place in the procedure.")]
+
+
+@app.command()
+def start(
+    recipe: Annotated[Path, typer.Argument(help="The recipe file.")],
+    purpose: Annotated[str, typer.Option("--purpose", help="What the batch is for.")],
+    product: Annotated[str, typer.Option("--product", help="The product to be made.")] = "",
+    parameters: Annotated[
+        list[str] | None, typer.Option("--set", help="A parameter of the recipe, as NAME=VALUE with its unit.")
+    ] = None,
+    data: Data = DEFAULT_DATA,
+    user: AsUser = "",
+    password_stdin: PasswordStdin = False,
+    json: AsJson = False,
+) -> None:
+    """Start a batch from a recipe."""
+    wanted = StartBatch(
+        recipe=recipe.read_text(encoding="utf-8"),
+        recipe_name=recipe.name,
+        parameters=_parameters(parameters or []),
+        purpose=purpose,
+        product=product,
+    )
+    view = signed_on(data, user, password_stdin, lambda client: client.start_batch(wanted))
+    if json:
+        print_json(view)
+    else:
+        say(f"batch {view.summary.batch} is {view.summary.state}")
+
+
+@app.command("list")
+def list_batches(data: Data = DEFAULT_DATA, json: AsJson = False) -> None:
+    """List all batches that the engine knows."""
+    batches = reading(data, lambda client: client.batches())
+    if json:
+        print_json(batches)
+    else:
+        print_table(["Batch", "Recipe", "State", "Running", "Waiting for"], [_line(b) for b in batches])
+
+
+@app.command()
+def show(batch: Batch, data: Data = DEFAULT_DATA, json: AsJson = False) -> None:
+    """Show a batch as a tree: states, what it waits for, and the commands that are valid now."""
+    view = reading(data, lambda client: client.batch(batch))
+    if json:
+        print_json(view)
+    else:
+        _print_tree(view)
+
+
+@app.command()
+def hold(
+    batch: Batch,
+    reason: Why = "",
+    path: AtPath = "",
+    data: Data = DEFAULT_DATA,
+    user: AsUser = "",
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Hold a batch: its units go to their safe state."""
+    _command(BatchCommand(command="hold", reason=reason, path=path), batch, data, user, password_stdin)
+
+
+@app.command()
+def restart(
+    batch: Batch,
+    reason: Annotated[str, WhyOption],
+    path: AtPath = "",
+    data: Data = DEFAULT_DATA,
+    user: AsUser = "",
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Let a held batch go on."""
+    _command(BatchCommand(command="restart", reason=reason, path=path), batch, data, user, password_stdin)
+
+
+@app.command()
+def pause(
+    batch: Batch,
+    reason: Why = "",
+    path: AtPath = "",
+    data: Data = DEFAULT_DATA,
+    user: AsUser = "",
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Pause a batch at the next place where it may wait."""
+    _command(BatchCommand(command="pause", reason=reason, path=path), batch, data, user, password_stdin)
+
+
+@app.command()
+def resume(
+    batch: Batch,
+    reason: Why = "",
+    path: AtPath = "",
+    data: Data = DEFAULT_DATA,
+    user: AsUser = "",
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Let a paused batch go on."""
+    _command(BatchCommand(command="resume", reason=reason, path=path), batch, data, user, password_stdin)
+
+
+@app.command()
+def stop(
+    batch: Batch,
+    reason: Why = "",
+    path: AtPath = "",
+    data: Data = DEFAULT_DATA,
+    user: AsUser = "",
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Stop a batch for good, orderly."""
+    _command(BatchCommand(command="stop", reason=reason, path=path), batch, data, user, password_stdin)
+
+
+@app.command()
+def abort(
+    batch: Batch,
+    reason: Why = "",
+    path: AtPath = "",
+    data: Data = DEFAULT_DATA,
+    user: AsUser = "",
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Abort a batch at once."""
+    _command(BatchCommand(command="abort", reason=reason, path=path), batch, data, user, password_stdin)
+
+
+@app.command()
+def answer(
+    batch: Batch,
+    value: Annotated[str, typer.Argument(help="The answer: a number in the asked unit, a choice, a text, or yes.")],
+    prompt: Annotated[str, typer.Option("--prompt", help="Which question, when several are open.")] = "",
+    comment: Annotated[str, typer.Option("--comment", help="A remark; the journal keeps it.")] = "",
+    data: Data = DEFAULT_DATA,
+    user: AsUser = "",
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Answer a question of a batch."""
+
+    async def work(client: Client) -> PromptView:
+        asked = _asked((await client.batch(batch)).prompts, batch, prompt)
+        await client.answer(batch, asked.prompt, value, comment)
+        return asked
+
+    asked = signed_on(data, user, password_stdin, work)
+    say(f"{asked.text}: {value}")
+
+
+@app.command("sign-reconciliation")
+def sign_reconciliation(
+    batch: Batch,
+    comment: Annotated[str, typer.Option("--comment", help="A remark; the journal keeps it.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Sign without asking again.")] = False,
+    data: Data = DEFAULT_DATA,
+    user: AsUser = "",
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Show what an outage changed, and sign it, so that the batch may be restarted."""
+    name = user or login_name()
+    shown = reading(data, lambda client: client.reconciliation(batch))
+    _print_reconciliation(shown)
+    if not yes and not typer.confirm(f"Sign this as {name}?"):
+        raise CliError("not signed")
+    secret = password(password_stdin, f"Password of {name}")
+
+    async def work(client: Client) -> None:
+        await client.sign_reconciliation(batch, shown.shown_hash, secret, comment)
+
+    signed_on(data, name, password_stdin, work, secret)
+    say(f"signed by {name}; batch {batch} may be restarted")
+
+
+def _command(command: BatchCommand, batch: str, data: Path, user: str, from_stdin: bool) -> None:
+    view = signed_on(data, user, from_stdin, lambda client: client.command_batch(batch, command))
+    say(f"batch {view.summary.batch} is {view.summary.state}")
+
+
+def _parameters(settings: list[str]) -> dict[str, str]:
+    parameters = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise CliError(f"--set {setting}: write NAME=VALUE, such as --set tmp='4 psi'", status=WRONG_USE)
+        parameters[name.strip()] = value.strip()
+    return parameters
+
+
+def _asked(prompts: list[PromptView], batch: str, wanted: str) -> PromptView:
+    if wanted:
+        prompts = [prompt for prompt in prompts if prompt.prompt == wanted]
+    if not prompts:
+        raise CliError(f"batch {batch} has no open question{f' {wanted}' if wanted else ''}")
+    if len(prompts) > 1:
+        names = ", ".join(prompt.prompt for prompt in prompts)
+        raise CliError(f"batch {batch} has several open questions: choose with --prompt ({names})", status=WRONG_USE)
+    return prompts[0]
+
+
+def _line(batch: BatchSummary) -> list[str]:
+    state = f"{batch.state}, reconciliation to be signed" if batch.reconciliation_due else batch.state
+    return [batch.batch, batch.recipe, state, ", ".join(batch.running), "; ".join(batch.waiting)]
+
+
+def _print_tree(view: BatchView) -> None:
+    summary = view.summary
+    say(f"batch {summary.batch}: {summary.recipe}, {summary.state}, on {', '.join(summary.units) or 'no unit'}")
+    if summary.reconciliation_due:
+        say(f"after an outage: `evcontrol batch sign-reconciliation {summary.batch}` comes before restart")
+    rows = []
+    for element in view.elements:
+        depth = element.path.count("/") + 1 if element.path else 0
+        name = element.path.rpartition("/")[2] or "procedure"
+        rows.append(["  " * depth + name, element.state, element.waiting, " ".join(element.commands)])
+    print_table(["Element", "State", "Waits for", "Possible now"], rows)
+    for prompt in view.prompts:
+        choices = f" ({', '.join(prompt.choices)})" if prompt.choices else ""
+        say(f"question {prompt.prompt}: {prompt.text}{choices}{f' [{prompt.unit}]' if prompt.unit else ''}")
+
+
+def _print_reconciliation(shown: Reconciliation) -> None:
+    say(f"batch {shown.batch} was without its engine for {shown.outage_s:.0f} s of process time")
+    print_table(["What", "Expected", "Read", "Verdict"], [[i.what, i.expected, i.read, i.verdict] for i in shown.items])

@@ -1,0 +1,1 @@
+"""``evcontrol simulate``: only the simulated instruments, on their real protocols."""

@@ -1,0 +1,84 @@
+"""What a client shows of a reading: never a number that is Bad."""
+
+from evcontrol.api.schema import AlarmsEvent, AlarmView, Delta, Snapshot, Status, TagView, Topic
+from evcontrol.cli.picture import Picture
+
+ALARM = AlarmView(
+    alarm="A",
+    unit="U",
+    state="active",
+    priority="high",
+    acknowledged=False,
+    since=0,
+    text="high pressure",
+    corrective_action="",
+)
+
+
+def tag(name: str, unit: str = "", labels: tuple[str, ...] = ()) -> TagView:
+    return TagView(
+        name=name,
+        unit=unit,
+        kind="analog",
+        low=None,
+        high=None,
+        decimals=2,
+        description="",
+        labels=list(labels),
+        writable=None,
+    )
+
+
+def picture() -> Picture:
+    return Picture(
+        Snapshot(
+            status=Status(version="1", plant="p", plant_hash="", simulated=True, clock="scaled", speed=30),
+            tags=[tag("U.P", "psi"), tag("U.V", labels=("closed", "open")), tag("U.PHASE")],
+            values=Delta(t=1, i=[0, 1, 2], v=[1.234, 1.0, "flush"], q=[0, 0, 0]),
+            units=[],
+            owners=[],
+            links=[],
+            loops=[],
+            interlocks=[],
+            alarms=[],
+            batches=[],
+            prompts=[],
+        )
+    )
+
+
+def test_values_are_shown_with_their_unit_label_or_text() -> None:
+    shown = picture()
+    assert [shown.text(name) for name in ("U.P", "U.V", "U.PHASE")] == ["1.23 psi", "open", "flush"]
+
+
+def test_a_bad_value_is_shown_as_bad_and_the_last_good_one_forgotten() -> None:
+    shown = picture()
+    shown.apply(Delta(t=2, i=[0], v=[None], q=[0x808A0000]))
+    assert shown.text("U.P") == "Bad"
+    assert shown.number("U.P") is None
+    assert shown.text("U.V") == "open"
+
+
+def test_a_number_with_a_bad_status_is_bad_whatever_it_says() -> None:
+    shown = picture()
+    shown.apply(Delta(t=2, i=[0], v=[5.0], q=[0x80000000]))
+    assert shown.text("U.P") == "Bad"
+
+
+def test_doubt_stands_beside_the_value() -> None:
+    shown = picture()
+    shown.apply(Delta(t=2, i=[0], v=[2.0], q=[0x40930000]))
+    assert shown.text("U.P") == "2.00 psi (Uncertain)"
+
+
+def test_an_unknown_tag_is_bad() -> None:
+    assert picture().text("U.NONE") == "Bad"
+
+
+def test_an_event_takes_the_place_of_its_topic() -> None:
+    shown = picture()
+    shown.apply(AlarmsEvent(topic=Topic.ALARMS, key="", body=[ALARM]))
+    assert shown.alarms == [ALARM]
+    shown.apply(AlarmsEvent(topic=Topic.ALARMS, key="", body=[]))
+    assert shown.alarms == []

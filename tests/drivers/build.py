@@ -1,0 +1,103 @@
+"""Drivers with a few points, and the devices that tests put behind them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from drivers.driver import BoundPoint, Link, LinkState
+from drivers.modbus import ModbusDriver, ModbusOptions
+from drivers.modbus_points import ModbusPoint
+from drivers.mtsics import MtSicsDriver, MtSicsOptions, MtSicsPoint
+from evcontrol.clock import Clock
+from evcontrol.signals import Tag, TagKind
+
+
+def tag(index: int, name: str, unit: str = "") -> Tag:
+    return Tag(name, index, unit, TagKind.ANALOG, 0, 1e6)
+
+
+def modbus_driver(clock: Clock, points: dict[str, dict[str, Any]], connect: Any = None, **options: Any) -> ModbusDriver:
+    bound = [BoundPoint(tag(i, name), ModbusPoint(**point)) for i, (name, point) in enumerate(points.items())]
+    return ModbusDriver("dev", ModbusOptions(**{"host": "127.0.0.1"} | options), bound, clock, connect=connect)
+
+
+def balance_driver(
+    clock: Clock, connect: Any = None, fields: Sequence[tuple[str, str]] = (("weight", "g"),), **options: Any
+) -> MtSicsDriver:
+    bound = [
+        BoundPoint(tag(i, f"{field}.{unit}", unit), MtSicsPoint.model_validate({"field": field}))
+        for i, (field, unit) in enumerate(fields)
+    ]
+    return MtSicsDriver("dev", MtSicsOptions(**{"port": "x"} | options), bound, clock, connect=connect)
+
+
+async def link_is(driver: Any, state: LinkState, within_s: float) -> None:
+    """Wait until the link is in that state; TimeoutError when it is not in time."""
+    changed = asyncio.Event()
+    before = driver.on_link
+
+    def seen(link: Link) -> None:
+        if before is not None:
+            before(link)
+        changed.set()
+
+    driver.on_link = seen
+    try:
+        async with asyncio.timeout(within_s):
+            while driver.link.state is not state:
+                changed.clear()
+                await changed.wait()
+    finally:
+        driver.on_link = before
+
+
+class RefusalError(Exception):
+    """A Modbus exception response of a device in this process."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"exception {code}")
+        self.code = code
+
+
+class Registers:
+    """A Modbus device in this process: holding and input registers are one dictionary, coils another."""
+
+    def __init__(self, registers: dict[int, int] | None = None, coils: dict[int, bool] | None = None) -> None:
+        self.registers = registers or {}
+        self.coils = coils or {}
+        self.reads: list[tuple[int, int]] = []
+        self.writes: list[tuple[int, list[int]]] = []
+        self.refuse_writes: int | None = None
+
+    def read_input(self, address: int, count: int) -> list[int]:
+        self.reads.append((address, count))
+        return self._get(self.registers, address, count)
+
+    read_holding = read_input
+
+    def read_coils(self, address: int, count: int) -> list[bool]:
+        self.reads.append((address, count))
+        return self._get(self.coils, address, count)
+
+    read_discrete = read_coils
+
+    def write_holding(self, address: int, values: Sequence[int]) -> None:
+        self._put(self.registers, address, values)
+
+    def write_coils(self, address: int, values: Sequence[bool]) -> None:
+        self._put(self.coils, address, values)
+
+    def _get(self, table: dict[int, Any], address: int, count: int) -> list[Any]:
+        try:
+            return [table[address + i] for i in range(count)]
+        except KeyError:
+            raise RefusalError(2) from None
+
+    def _put(self, table: dict[int, Any], address: int, values: Sequence[Any]) -> None:
+        if self.refuse_writes is not None:
+            raise RefusalError(self.refuse_writes)
+        self._get(table, address, len(values))
+        self.writes.append((address, list(values)))
+        table.update(enumerate(values, address))
