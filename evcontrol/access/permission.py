@@ -1,0 +1,42 @@
+"""What people may do, and the roles that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Permission(StrEnum):
+    """What one may be allowed to do."""
+
+    READ = "read"
+    OPERATE = "operate"  # batches and their prompts
+    COMMAND = "command"  # manual commands, modes, loops
+    ACKNOWLEDGE = "acknowledge"  # alarms
+    RESET = "reset"  # tripped interlocks
+    SIGN = "sign"
+    ADMINISTER = "administer"  # people
+
+
+_OPERATOR: Final = frozenset(
+    {Permission.READ, Permission.OPERATE, Permission.COMMAND, Permission.ACKNOWLEDGE, Permission.SIGN}
+)
+
+ROLES: Final[Mapping[str, frozenset[Permission]]] = MappingProxyType(
+    {
+        "operator": _OPERATOR,
+        "supervisor": _OPERATOR | {Permission.RESET},
+        "quality": frozenset({Permission.READ, Permission.SIGN}),
+        "engineer": frozenset({Permission.READ, Permission.COMMAND, Permission.ACKNOWLEDGE, Permission.RESET}),
+        # Who hands out access has none to the process by that.
+        "administrator": frozenset({Permission.READ, Permission.ADMINISTER}),
+    }
+)
+"""The permissions of each role; a person has those of all their roles."""
+
+
+def permissions_of(roles: Iterable[str]) -> frozenset[Permission]:
+    """What all these roles together allow; KeyError for a role that does not exist."""
+    return frozenset().union(*(ROLES[role] for role in roles))
