@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from evcontrol.acquisition.image import ProcessImage
@@ -50,7 +52,8 @@ class Alarms:
             if happened is not None:
                 old = alarm.apply(happened, scan.t)
                 self._owed.append(self._body(alarm, old, alarm.describe(self._image.resolve)))
-        self._pay()
+        with suppress(JournalUnavailableError):  # the journal itself tells of its trouble; what is owed is kept
+            self._journal_owed()
 
     def acknowledge(self, name: str, origin: Origin, comment: str) -> None:
         """Acknowledge an alarm for a person.
@@ -61,6 +64,7 @@ class Alarms:
         alarm = self._alarms[name]
         if alarm.status not in WAITING:
             raise ValueError(f"alarm {name} is {alarm.status}: there is nothing to acknowledge")
+        self._journal_owed()
         new = TRANSITIONS[alarm.status, Happening.ACKNOWLEDGED]
         text = f"acknowledged: {comment}" if comment else "acknowledged"
         self._journal.append(Kind.ALARM_STATE, origin, self._body(alarm, alarm.status, text) | {"new": new.value})
@@ -73,13 +77,14 @@ class Alarms:
             for alarm in self._alarms.values()
         ]
 
-    def _pay(self) -> None:
+    def _journal_owed(self) -> None:
         while self._owed:
+            body = self._owed.popleft()
             try:
-                self._journal.append(Kind.ALARM_STATE, ENGINE, self._owed[0])
+                self._journal.append(Kind.ALARM_STATE, ENGINE, body)
             except JournalUnavailableError:
-                return  # the journal itself tells of its trouble; what is owed is kept
-            self._owed.popleft()
+                self._owed.appendleft(body)
+                raise
 
     def _body(self, alarm: _Alarm, old: AlarmStatus, text: str) -> dict[str, Any]:
         value, unit = self._leading(alarm.leading)
@@ -97,7 +102,7 @@ class Alarms:
         if not tag:
             return None, ""
         value, quality = self._image.reading(tag)
-        return None if is_bad(quality) else value, self._plant.tags[tag].unit
+        return None if is_bad(quality) or not isfinite(value) else value, self._plant.tags[tag].unit
 
 
 class _Alarm:

@@ -197,7 +197,7 @@ class _Interlock:
             return True
         looking = self._while.update(resolve, now)
         self._while_seen = self._while_seen or looking is not None
-        return self._while_seen and looking is not False
+        return looking is not False and (self._while_seen or self.tripped)
 
     def _unknown_too_long(self, now: int) -> bool:
         since = self._when.unknown_since

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 from typing import Any, Final
 
 from evcontrol.acquisition.image import ProcessImage
@@ -13,6 +14,7 @@ from evcontrol.clock import NS, Clock, ClockKind
 from evcontrol.control.gate import Gate
 from evcontrol.control.owner import Owner
 from evcontrol.control.pid import Pid, Tuning
+from evcontrol.expression import Reading
 from evcontrol.journal.events import Kind, Origin, ProcessActor
 from evcontrol.journal.store import Journal
 from evcontrol.plant.model import FailureAction, LoopAction, LoopSpec, Plant
@@ -89,8 +91,7 @@ class Loops:
         if not running:
             self._gate.grant(it.spec.output, loop)
         try:
-            mode = it.mode if running else LoopMode.AUTOMATIC
-            self._append(it, mode, setpoint, high, "", origin, batch, path)
+            self._append(it, setpoint, high, "", origin, batch, path)
         except BaseException:
             if not running:
                 self._gate.release(it.spec.output)
@@ -103,14 +104,14 @@ class Loops:
     def change(
         self, loop: str, setpoint: float | None, origin: Origin, reason: str = "", *, limit_high: float | None = None
     ) -> None:
-        """Give a running loop another setpoint or output limit (None = as it is). ValueError, JournalUnavailableError."""
+        """Give a running loop another setpoint or output limit (None = as it is); raises as :meth:`start`."""
         it = self._loops[loop]
         if it.mode is LoopMode.OFF:
             raise ValueError(f"loop {loop} does not run: start it first")
         wanted = it.setpoint if setpoint is None else setpoint
         high = it.limit_high if limit_high is None else limit_high
         self._check(it.spec, wanted, high)
-        self._append(it, it.mode, wanted, high, reason, origin, it.batch, it.path)
+        self._append(it, wanted, high, reason, origin, it.batch, it.path)
         it.setpoint, it.limit_high = wanted, high
 
     def stop(self, loop: str, origin: Origin, reason: str) -> None:
@@ -145,34 +146,30 @@ class Loops:
 
     def _step(self, it: _Loop, t: int) -> None:
         spec = it.spec
-        pv, pv_quality = self._image.reading(spec.pv)
-        actual, actual_quality = self._image.reading(spec.output)
+        pv, actual = self._image.reading(spec.pv), self._image.reading(spec.output)
         dt, it.last_t = (t - it.last_t) / NS, t
         holder = self._gate.holder(spec.output)
         if holder.owner is not Owner.LOOP:
             self._enter(it, LoopMode.TRACKING, f"{spec.output} is held by {holder.owner} {holder.name}".rstrip())
-        elif is_bad(pv_quality):
-            self._enter(it, LoopMode.FAILED, f"{spec.pv} {quality_text(pv_quality)}")
+        elif not _usable(pv):
+            self._enter(it, LoopMode.FAILED, f"{spec.pv} {quality_text(pv.quality)}")
             if spec.on_bad is FailureAction.VALUE:
                 self._gate.modulate(spec.output, spec.on_bad_value, spec.name)
-        elif is_bad(actual_quality):
-            self._enter(it, LoopMode.FAILED, f"{spec.output} {quality_text(actual_quality)}")
+        elif not _usable(actual):
+            self._enter(it, LoopMode.FAILED, f"{spec.output} {quality_text(actual.quality)}")
         elif it.mode is not LoopMode.AUTOMATIC:
-            it.pid.track(actual, pv, it.setpoint)
+            it.pid.track(actual.value, pv.value, it.setpoint)
             self._enter(it, LoopMode.AUTOMATIC, "")
-            self._gate.modulate(spec.output, actual, spec.name)
+            self._gate.modulate(spec.output, actual.value, spec.name)
         else:
             step = dt if dt <= LONG_SCAN * spec.max_scan_s else spec.max_scan_s
-            output = it.pid.update(pv, it.setpoint, step, spec.output_low, it.limit_high)
+            output = it.pid.update(pv.value, it.setpoint, step, spec.output_low, it.limit_high)
             self._gate.modulate(spec.output, output, spec.name)
 
     def _enter(self, it: _Loop, mode: LoopMode, note: str) -> None:
         """Change the mode by itself; journalled unless it is the beginning that the start has told of."""
-        if (mode, note) == (it.mode, it.note):
-            return
-        told = it.mode is LoopMode.STARTING and mode is LoopMode.AUTOMATIC
-        it.mode, it.note = mode, note
-        if not told:
+        old, it.mode, it.note = it.mode, mode, note
+        if old is not mode and (old, mode) != (LoopMode.STARTING, LoopMode.AUTOMATIC):
             body = self._body(it, mode, it.setpoint, it.limit_high, note or "readings are back")
             self._journal.append_safety(Kind.LOOP_CHANGED, LOOP, body, batch=it.batch, path=it.path)
 
@@ -196,19 +193,11 @@ class Loops:
         return max(self._plant.scan_s, self._plant.wire_scan_s * self._clock.speed)
 
     def _append(
-        self,
-        it: _Loop,
-        mode: LoopMode,
-        setpoint: float,
-        high: float,
-        reason: str,
-        origin: Origin,
-        batch: str,
-        path: str,
+        self, it: _Loop, setpoint: float, high: float, reason: str, origin: Origin, batch: str, path: str
     ) -> None:
-        self._journal.append(
-            Kind.LOOP_CHANGED, origin, self._body(it, mode, setpoint, high, reason), batch=batch, path=path
-        )
+        mode = LoopMode.AUTOMATIC if it.mode in (LoopMode.OFF, LoopMode.STARTING) else it.mode
+        body = self._body(it, mode, setpoint, high, reason)
+        self._journal.append(Kind.LOOP_CHANGED, origin, body, batch=batch, path=path)
 
     def _body(self, it: _Loop, mode: LoopMode, setpoint: float, high: float, reason: str) -> Mapping[str, Any]:
         return {
@@ -243,6 +232,10 @@ class _Loop:
     def begin(self, mode: LoopMode) -> None:
         """Enter a mode that was asked for."""
         self.mode, self.note = mode, ""
+
+
+def _usable(reading: Reading) -> bool:
+    return not is_bad(reading.quality) and isfinite(reading.value)
 
 
 def _tuning(spec: LoopSpec) -> Tuning:

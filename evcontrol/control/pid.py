@@ -2,8 +2,8 @@
 
     u = gain * (e + 1/Ti * integral(e) - Td * d(pv)/dt)      (Åström and Hägglund, Advanced PID Control, 2006, ch. 3)
 
-with the derivative on the process value, filtered with Td/10. The integral stands still while the output is held back by
-a limit or by its rate and would be driven further into it, so that it never winds up.
+with the derivative on the process value, filtered with Td/10. The integral stands still while the output is held back
+by a limit or by its rate and would be driven further into it, so that it never winds up.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Pid:
     def update(self, pv: float, setpoint: float, dt_s: float, low: float, high: float) -> float:
         """The output after ``dt_s`` seconds, within ``low`` and ``high`` and the rate.
 
-        An output that began outside the limits comes in at the permitted rate. ValueError when ``dt_s`` is not positive.
+        An output outside the limits comes in at the permitted rate. ValueError when ``dt_s`` is not positive.
         """
         if not dt_s > 0:
             raise ValueError(f"a step of {dt_s} s is not possible")
