@@ -1,0 +1,89 @@
+"""What a month file of the history looks like: its name, its tables, and how tags are described in it.
+
+A file describes itself: each layout holds the tags of a kind of frame with units and labels, so that it stays readable
+when the plant has changed since.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from evcontrol.clock import NS
+from evcontrol.signals import Tag, TagKind
+
+FORMAT: Final = 1
+
+TABLES: Final = (
+    "CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    # One row for each time that a historian opened the file; texts and layouts belong to it.
+    "CREATE TABLE sessions (id INTEGER PRIMARY KEY, t INTEGER NOT NULL, wall INTEGER NOT NULL, clock TEXT NOT NULL, "
+    "speed REAL NOT NULL)",
+    "CREATE TABLE layouts (id INTEGER PRIMARY KEY, session INTEGER NOT NULL, grp TEXT NOT NULL, tags TEXT NOT NULL)",
+    "CREATE TABLE texts (session INTEGER NOT NULL, code INTEGER NOT NULL, text TEXT NOT NULL, "
+    "PRIMARY KEY (session, code)) WITHOUT ROWID",
+    # value: float64 little-endian; quality: NULL all Good, an integer one code for all, or uint32 little-endian;
+    # source: int64 little-endian or NULL.
+    "CREATE TABLE frames (id INTEGER PRIMARY KEY, layout INTEGER NOT NULL, t INTEGER NOT NULL, wall INTEGER NOT NULL, "
+    "value BLOB NOT NULL, quality, source BLOB)",
+    "CREATE INDEX frames_by_time ON frames (layout, t)",
+    "CREATE TABLE gaps (id INTEGER PRIMARY KEY, start INTEGER NOT NULL, end INTEGER NOT NULL, reason TEXT NOT NULL)",
+)
+
+_NAME = re.compile(r"(\d{4}-\d{2})(?:\.\d+)?\.db")
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Readings that were not kept, between two process times (UTC ns, both ends lost or not read), and why."""
+
+    start: int
+    end: int
+    reason: str
+
+
+def month_of(t: int) -> str:
+    """The month of a process time (UTC ns), such as ``2026-03``."""
+    return datetime.fromtimestamp(t // NS, tz=UTC).strftime("%Y-%m")
+
+
+def month_files(directory: Path) -> list[tuple[str, Path]]:
+    """All history files of a directory with their months, oldest first; none when there is no such directory."""
+    if not directory.is_dir():
+        return []
+    found = [(match[1], path) for path in directory.iterdir() if (match := _NAME.fullmatch(path.name))]
+    return sorted(found, key=lambda entry: (entry[0], len(entry[1].name), entry[1].name))
+
+
+def describe_tags(tags: Sequence[Tag]) -> str:
+    """Tags as the JSON that a layout holds."""
+    return json.dumps(
+        [
+            {
+                "name": tag.name,
+                "index": tag.index,
+                "unit": tag.unit,
+                "kind": tag.kind.value,
+                "low": tag.low,
+                "high": tag.high,
+                "description": tag.description,
+                "labels": list(tag.labels),
+                "record": tag.record,
+                "decimals": tag.decimals,
+            }
+            for tag in tags
+        ],
+        ensure_ascii=False,
+    )
+
+
+def described_tags(text: str) -> list[Tag]:
+    """The tags that :func:`describe_tags` wrote."""
+    return [
+        Tag(**{**entry, "kind": TagKind(entry["kind"]), "labels": tuple(entry["labels"])}) for entry in json.loads(text)
+    ]

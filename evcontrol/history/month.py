@@ -1,0 +1,135 @@
+"""Writing one month file of the history: frames to rows, and what is needed to read them later."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from evcontrol.clock import Clock
+from evcontrol.history.layout import FORMAT, TABLES, Gap, describe_tags
+from evcontrol.signals import Frame, TagKind, TagTable
+
+Row = tuple[int, int, int, bytes, int | bytes | None, bytes | None]
+
+
+class MonthFile:
+    """A month file opened for writing; after an error it must be closed and opened anew.
+
+    Every call raises sqlite3.Error or OSError when the disk refuses.
+    """
+
+    def __init__(self, path: Path, tags: TagTable, clock: Clock) -> None:
+        self._tags = tags
+        self._layouts: dict[tuple[str, bytes], _Layout] = {}
+        self._texts: set[int] = set()
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+        try:
+            self._prepare()
+            self._session = self._begin_session(clock)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def write(self, items: Iterable[Frame | Gap]) -> None:
+        """Write frames and gaps in one transaction; they are on the disk when it returns."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            rows = []
+            for item in items:
+                if isinstance(item, Gap):
+                    self._write_gap(item)
+                else:
+                    rows.append(self._row(item))
+            self._db.executemany(
+                "INSERT INTO frames (layout, t, wall, value, quality, source) VALUES (?, ?, ?, ?, ?, ?)", rows
+            )
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Close the file; what was written stays."""
+        self._db.close()
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute(f"PRAGMA journal_size_limit={16 << 20}")
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'about'").fetchone():
+                for table in TABLES:
+                    self._db.execute(table)
+                self._db.execute("INSERT INTO about VALUES ('format', ?)", (str(FORMAT),))
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _begin_session(self, clock: Clock) -> int:
+        begun = self._db.execute(
+            "INSERT INTO sessions (t, wall, clock, speed) VALUES (?, ?, ?, ?)",
+            (clock.now(), clock.wall(), clock.kind.value, clock.speed),
+        )
+        return int(begun.lastrowid or 0)
+
+    def _write_gap(self, gap: Gap) -> None:
+        self._db.execute("INSERT INTO gaps (start, end, reason) VALUES (?, ?, ?)", (gap.start, gap.end, gap.reason))
+
+    def _row(self, frame: Frame) -> Row:
+        key = (frame.group, frame.index.tobytes())
+        layout = self._layouts.get(key)
+        if layout is None:
+            layout = self._layouts[key] = self._new_layout(frame)
+        for position in layout.texts:
+            self._keep_text(float(frame.value[position]))
+        source = None if frame.source_t is None else np.asarray(frame.source_t, dtype="<i8").tobytes()
+        return layout.id, frame.t, frame.wall, _value(frame), _quality(frame), source
+
+    def _new_layout(self, frame: Frame) -> _Layout:
+        tags = [self._tags[int(index)] for index in frame.index]
+        new = self._db.execute(
+            "INSERT INTO layouts (session, grp, tags) VALUES (?, ?, ?)",
+            (self._session, frame.group, describe_tags(tags)),
+        )
+        return _Layout(int(new.lastrowid or 0), tuple(i for i, tag in enumerate(tags) if tag.kind is TagKind.TEXT))
+
+    def _keep_text(self, code: float) -> None:
+        if not code.is_integer() or int(code) in self._texts:
+            return
+        try:
+            text = self._tags.text_of(code)
+        except IndexError:
+            return  # a code that was never given out has no text; its number is kept all the same
+        self._db.execute("INSERT INTO texts (session, code, text) VALUES (?, ?, ?)", (self._session, int(code), text))
+        self._texts.add(int(code))
+
+
+class _Layout:
+    """A layout's id in the file, and the positions of its text tags."""
+
+    __slots__ = ("id", "texts")
+
+    def __init__(self, number: int, texts: tuple[int, ...]) -> None:
+        self.id = number
+        self.texts = texts
+
+
+def _value(frame: Frame) -> bytes:
+    return np.asarray(frame.value, dtype="<f8").tobytes()
+
+
+def _quality(frame: Frame) -> int | bytes | None:
+    quality = frame.quality
+    if not quality.any():
+        return None
+    first = int(quality[0])
+    if (quality == quality[0]).all():
+        return first
+    return np.asarray(quality, dtype="<u4").tobytes()

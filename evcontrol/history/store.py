@@ -1,0 +1,233 @@
+"""The historian: every frame of every scan to the local disk, within a second of real time or as a recorded gap."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+
+from evcontrol.clock import NS, Clock, ClockKind
+from evcontrol.history.layout import Gap, month_of
+from evcontrol.history.month import MonthFile
+from evcontrol.history.reader import HistoryError, HistoryReader
+from evcontrol.signals import Frame, TagTable
+
+COMMIT_S = 0.4
+"""Real time between two commits; with the commit itself well below the second that is promised."""
+RETRY_S = 1.0
+"""Real time between two attempts while the disk refuses."""
+VIRTUAL_SCANS = 60
+"""Scans between two commits in virtual time."""
+BUFFER_FRAMES = 50_000
+BUFFER_READINGS = 5_000_000
+"""What is held in memory while the disk refuses; beyond it scans are dropped and recorded as a gap."""
+CHUNK = 2_000
+"""Frames in one transaction, so that an attempt on a full disk fails early."""
+NOT_RUNNING = "the engine was not running"
+
+_log = structlog.get_logger(__name__)
+
+
+class Historian:
+    """Keeps frames in ``directory/YYYY-MM.db``, by the month of their process time.
+
+    While the disk refuses, ``trouble`` says why and readings wait in memory; what does not fit is dropped.
+    ``on_gap(from, to, reason)`` (process times, UTC ns) is called in the event loop's thread when the first scan is
+    dropped, and again with the same ``from`` when the gap has ended; it is also written into the history.
+    """
+
+    def __init__(self, directory: Path, tags: TagTable, clock: Clock, *, buffer_frames: int = BUFFER_FRAMES) -> None:
+        self._directory = directory
+        self._tags = tags
+        self._clock = clock
+        self._virtual = clock.kind is ClockKind.VIRTUAL
+        self._buffer_frames = buffer_frames
+        self._waiting: deque[Frame | Gap] = deque()
+        self._in_hand: deque[Frame | Gap] = deque()
+        self._readings_in = 0
+        self._readings_out = 0
+        self._lost: Gap | None = None
+        self._since_commit = 0
+        self._disk = threading.Lock()
+        self._closing = threading.Event()
+        self._file: MonthFile | None = None
+        self._month = ""
+        self._thread: threading.Thread | None = None
+        self.trouble = ""
+        self.on_gap: Callable[[int, int, str], None] = lambda start, end, reason: None
+        self._previous_end = _last_reading(directory)
+
+    @property
+    def lag_s(self) -> float:
+        """Age of the oldest reading that is not on the disk, in seconds of process time; 0 when there is none."""
+        first = _first(self._in_hand) or _first(self._waiting)
+        if first is None:
+            return 0.0
+        return max(0.0, (self._clock.now() - (first.start if isinstance(first, Gap) else first.t)) / NS)
+
+    def keep(self, t: int, wall: int, frames: Sequence[Frame]) -> None:
+        """Take over the frames of one scan (``t`` and ``wall`` in UTC ns); their arrays must not change any more."""
+        if self._closing.is_set():
+            raise RuntimeError("the history is closed")
+        if self._previous_end is not None:
+            self._note_outage(t)
+        readings = sum([len(frame.index) for frame in frames])
+        if self._is_full(len(frames), readings):
+            self._lose(t)
+        else:
+            if self._lost is not None:
+                self._end_gap()
+            self._readings_in += readings
+            self._waiting.extend(frames)
+        self._since_commit += 1
+        if self._virtual and self._since_commit >= VIRTUAL_SCANS:
+            self._commit()
+
+    async def run(self) -> None:
+        """Commit what was kept, until cancelled."""
+        if self._virtual:
+            while True:
+                await self._clock.sleep(VIRTUAL_SCANS)
+                self._commit()
+        self._start_thread()
+        await asyncio.Event().wait()
+
+    async def flush(self) -> None:
+        """Commit all that was kept so far; when the disk refuses, ``trouble`` says so and it stays in memory."""
+        if self._virtual:
+            self._commit()
+        else:
+            await asyncio.to_thread(self._commit)
+
+    async def close(self) -> None:
+        """Commit the rest and close the file; what the disk still refuses is reported as a gap."""
+        self._closing.set()
+        if self._lost is not None:
+            self._end_gap()
+        if self._virtual:
+            self._finish()
+        else:
+            await asyncio.to_thread(self._finish)
+        left = [*self._in_hand, *self._waiting]
+        frames = [item for item in left if isinstance(item, Frame)]
+        if frames:
+            self.on_gap(frames[0].t, frames[-1].t, self.trouble)
+
+    # ------------------------------------------------------------------------------------- in the event loop's thread
+
+    def _is_full(self, frames: int, readings: int) -> bool:
+        if not self.trouble and len(self._waiting) + frames <= self._buffer_frames:
+            return False
+        waiting = len(self._waiting) + len(self._in_hand)
+        pending = self._readings_in - self._readings_out
+        return waiting + frames > self._buffer_frames or pending + readings > BUFFER_READINGS
+
+    def _lose(self, t: int) -> None:
+        if self._lost is None:
+            self._lost = Gap(t, t, self.trouble or "the disk is too slow")
+            self.on_gap(t, t, self._lost.reason)
+        else:
+            self._lost = Gap(self._lost.start, t, self._lost.reason)
+
+    def _end_gap(self) -> None:
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            self._waiting.append(lost)
+            self.on_gap(lost.start, lost.end, lost.reason)
+
+    def _note_outage(self, t: int) -> None:
+        previous, self._previous_end = self._previous_end, None
+        if previous is not None and previous < t:
+            self._waiting.append(Gap(previous, t, NOT_RUNNING))
+
+    def _start_thread(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="history", daemon=True)
+            self._thread.start()
+
+    # --------------------------------------------------------------------- on the disk: in a thread, or inline if virtual
+
+    def _work(self) -> None:
+        # A thread of its own and not a task, so that a loop that is held up does not hold up readings already taken.
+        while not self._closing.wait(RETRY_S if self.trouble else COMMIT_S):
+            self._commit()
+
+    def _finish(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+        self._commit()
+        with self._disk:
+            self._close_file()
+
+    def _commit(self) -> None:
+        self._since_commit = 0
+        with self._disk:
+            for _ in range(len(self._waiting)):
+                self._in_hand.append(self._waiting.popleft())
+            try:
+                while self._in_hand:
+                    self._commit_chunk()
+            except (sqlite3.Error, OSError) as error:
+                self._refused(error)
+                return
+            if self.trouble:
+                _log.info("history is on the disk again")
+                self.trouble = ""
+
+    def _commit_chunk(self) -> None:
+        month = self._month_of(self._in_hand[0])
+        chunk = list(itertools.islice(self._in_hand, CHUNK))
+        chunk = list(itertools.takewhile(lambda item: self._month_of(item) == month, chunk))
+        self._opened(month).write(chunk)
+        for item in chunk:
+            self._in_hand.popleft()
+            if isinstance(item, Frame):
+                self._readings_out += len(item.index)
+
+    def _month_of(self, item: Frame | Gap) -> str:
+        return month_of(item.end if isinstance(item, Gap) else item.t)
+
+    def _opened(self, month: str) -> MonthFile:
+        if self._file is None or self._month != month:
+            self._close_file()
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._file = MonthFile(self._directory / f"{month}.db", self._tags, self._clock)
+            self._month = month
+        return self._file
+
+    def _refused(self, error: Exception) -> None:
+        if not self.trouble:
+            _log.error("history cannot be written", error=str(error))
+        self.trouble = f"history cannot be written: {error}"
+        self._close_file()
+
+    def _close_file(self) -> None:
+        file, self._file = self._file, None
+        if file is None:
+            return
+        try:
+            file.close()
+        except sqlite3.Error as error:
+            _log.error("history file did not close", error=str(error))
+
+
+def _first(items: deque[Frame | Gap]) -> Frame | Gap | None:
+    try:
+        return items[0]
+    except IndexError:
+        return None
+
+
+def _last_reading(directory: Path) -> int | None:
+    try:
+        span = HistoryReader(directory).span()
+    except HistoryError as error:
+        _log.error("history so far cannot be read", error=str(error))
+        return None
+    return None if span is None else span[1]
