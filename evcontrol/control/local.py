@@ -1,0 +1,88 @@
+"""Sees that an actuator's setpoint was changed by somebody else: at the device's panel, or by the device itself."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from evcontrol.control.field import Field
+
+SCANS = 3
+"""Scans for which a difference must last before it counts; also how many modulated values may still be on the way."""
+
+
+@dataclass(slots=True)
+class _Expected:
+    values: deque[float] = field(default_factory=lambda: deque(maxlen=SCANS))
+    differs: int = 0
+    seen: int = 0
+    may_become: float | None = None
+
+
+class LocalWatch:
+    """Compares setpoints each scan with what was last commanded; ``on_change(tag, expected, read)`` once per change."""
+
+    def __init__(self, equipment: Field, on_change: Callable[[str, float, float], None]) -> None:
+        self._field = equipment
+        self._on_change = on_change
+        self._expected: dict[str, _Expected] = {}
+        self._suspended: dict[str, int] = {}
+
+    def expect(self, tag: str, value: float) -> None:
+        """From now on the tag must read ``value``."""
+        if self._field.clears_itself(tag):
+            return
+        expected = self._expected[tag] = _Expected()
+        expected.values.append(value)
+
+    def expect_modulated(self, tag: str, value: float) -> None:
+        """The tag may read ``value`` or one of the values before it."""
+        self._expected.setdefault(tag, _Expected()).values.append(value)
+
+    def allow(self, tag: str, value: float) -> None:
+        """The device may set the tag to ``value`` by itself (a dose that stops itself) until it is commanded again."""
+        if tag in self._expected:
+            self._expected[tag].may_become = value
+
+    def suspend(self, tag: str) -> None:
+        """Do not compare while a command is under way."""
+        self._suspended[tag] = self._suspended.get(tag, 0) + 1
+
+    def resume(self, tag: str) -> None:
+        """Compare again, with what was expected last."""
+        left = self._suspended.get(tag, 0) - 1
+        if left > 0:
+            self._suspended[tag] = left
+        else:
+            self._suspended.pop(tag, None)
+
+    def forget(self, tag: str) -> None:
+        """Expect nothing of the tag."""
+        self._expected.pop(tag, None)
+
+    def look(self) -> None:
+        """Compare after a scan."""
+        for tag, expected in list(self._expected.items()):
+            t = self._field.image.time_of(tag)
+            if tag in self._suspended or t == expected.seen:
+                continue
+            expected.seen = t
+            self._compare(tag, expected)
+
+    def _compare(self, tag: str, expected: _Expected) -> None:
+        read = self._field.reading(tag)
+        if read is None:
+            expected.differs = 0
+            return
+        if any(self._field.agrees(tag, value) for value in expected.values):
+            expected.differs = 0
+            return
+        if expected.may_become is not None and self._field.agrees(tag, expected.may_become):
+            expected.differs = 0
+            return
+        expected.differs += 1
+        if expected.differs >= SCANS:
+            commanded = expected.values[-1]
+            self.expect(tag, read)
+            self._on_change(tag, commanded, read)
