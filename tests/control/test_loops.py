@@ -1,0 +1,308 @@
+"""Loops: bumpless, within their limits, and what they do when a reading or the actuator is not theirs to use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+from evcontrol.control.loops import LoopMode, Loops, LoopState
+from evcontrol.control.owner import Holder, Owner
+from evcontrol.journal.events import ENGINE, Kind, Origin
+from evcontrol.journal.store import JournalUnavailableError
+from evcontrol.plant.model import FailureAction, LoopAction, LoopSpec
+from evcontrol.quality import BAD_NOT_CONNECTED, UNCERTAIN_SENSOR_NOT_ACCURATE
+from tests.control.bench import Bench
+
+ANNA = Origin.user("anna", "console-1")
+BAD = (0.0, BAD_NOT_CONNECTED)
+Reading = float | tuple[float, int]
+SPEC = LoopSpec(
+    name="U.PIC",
+    unit="U",
+    pv="U.TMP",
+    output="U.VALVE",
+    action=LoopAction.DIRECT,
+    gain=3.0,
+    ti_s=12.0,
+    td_s=0.0,
+    setpoint_low=0.5,
+    setpoint_high=8.0,
+    output_low=5.0,
+    output_high=100.0,
+    output_rate=5.0,
+    max_scan_s=2.0,
+    on_bad=FailureAction.VALUE,
+    on_bad_value=100.0,
+)
+
+
+class LoopBench(Bench):
+    """A bench with one loop; the valve reads back in the scan after the output was given."""
+
+    def __init__(self, directory: Path, spec: LoopSpec) -> None:
+        super().__init__(directory, {spec.name: spec}, {})
+        self.loops = Loops(self.plant, self.image, self.gate, self.journal, self.clock)
+        self.valve = 60.0
+
+    def step(
+        self, tmp: float | tuple[float, int], *, after_s: float = 1.0, valve: tuple[float, int] | None = None
+    ) -> float:
+        """One scan with the loop's step; the position of the valve after it."""
+        self.loops.evaluate(self.scan(after_s, TMP=tmp, VALVE=self.valve if valve is None else valve))
+        self.valve = self.outputs[-1] if self.outputs else self.valve
+        return self.valve
+
+    @property
+    def outputs(self) -> list[float]:
+        return self.gate.outputs.get("U.VALVE", [])
+
+    @property
+    def state(self) -> LoopState:
+        return self.loops.states()[0]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Callable[..., LoopBench]]:
+    made: list[LoopBench] = []
+
+    def make(spec: LoopSpec = SPEC) -> LoopBench:
+        made.append(LoopBench(tmp_path / f"journal{len(made)}", spec))
+        return made[-1]
+
+    yield make
+    for it in made:
+        it.journal.close()
+
+
+MakeBench = Callable[..., LoopBench]
+
+
+def started(it: LoopBench, setpoint: float = 5.0, tmp: float = 5.0) -> LoopBench:
+    it.step(tmp)
+    it.loops.start("U.PIC", setpoint, ENGINE, batch="B-0001", path="filtration/concentrate")
+    it.step(tmp)
+    return it
+
+
+def test_a_loop_starts_from_where_its_actuator_stands(bench: MakeBench) -> None:
+    it = bench()
+    it.valve = 37.5
+    started(it, setpoint=2.0, tmp=5.0)
+    assert it.outputs == [37.5]
+    assert it.state.mode is LoopMode.AUTOMATIC
+    it.step(5.0)
+    assert it.outputs[1] == pytest.approx(37.5 + 3.0 * 3.0 / 12.0)
+
+
+def test_before_its_start_a_loop_sends_nothing(bench: MakeBench) -> None:
+    it = bench()
+    it.step(5.0)
+    assert it.outputs == []
+    assert it.state.mode is LoopMode.OFF
+    assert it.state.setpoint is None
+
+
+def test_in_closed_loop_it_follows_the_continuous_controller(bench: MakeBench) -> None:
+    """A valve that closes raises the pressure, with a lag of 20 s: against the same loop integrated by scipy."""
+    lag_s, per_percent = 20.0, -0.1
+    it = bench(replace(SPEC, output_rate=0.0, max_scan_s=0.1))
+    it.valve, tmp, dt = 60.0, 3.0, 0.1
+    it.plant = replace(it.plant, scan_s=dt)
+    it.loops = Loops(it.plant, it.image, it.gate, it.journal, it.clock)
+    it.step(tmp, after_s=dt)
+    it.loops.start("U.PIC", 3.0, ENGINE)
+    it.step(tmp, after_s=dt)
+    it.loops.change("U.PIC", 5.0, ENGINE)
+    sampled = [tmp]
+    for _ in range(1500):
+        valve = it.step(tmp, after_s=dt)
+        steady = 3.0 + per_percent * (valve - 60.0)
+        tmp = steady + (tmp - steady) * float(np.exp(-dt / lag_s))
+        sampled.append(tmp)
+
+    def loop(t: float, x: np.ndarray) -> list[float]:
+        valve = 60.0 + 3.0 * (x[0] - 5.0) + x[1]
+        return [(3.0 + per_percent * (valve - 60.0) - x[0]) / lag_s, 3.0 / 12.0 * (x[0] - 5.0)]
+
+    times = np.arange(len(sampled)) * dt
+    exact = solve_ivp(loop, (0.0, times[-1]), [3.0, 0.0], t_eval=times, rtol=1e-8).y[0]
+    assert np.max(np.abs(np.array(sampled) - exact)) < 0.02
+    assert sampled[-1] == pytest.approx(5.0, abs=0.02)
+
+
+def test_output_limit_rate_and_lowered_limit_hold(bench: MakeBench) -> None:
+    it = started(bench(), setpoint=0.5, tmp=5.0)
+    valves = [it.step(50.0) for _ in range(20)]
+    assert valves[:8] == [65.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0, 100.0]
+    assert max(valves) == 100.0
+    it.loops.change("U.PIC", None, ANNA, "spare the membrane", limit_high=90.0)
+    assert [it.step(50.0) for _ in range(3)] == [95.0, 90.0, 90.0]
+    assert it.state.limit_high == 90.0
+
+
+def test_the_same_scan_twice_makes_one_step(bench: MakeBench) -> None:
+    it = started(bench())
+    scan = it.scan(TMP=6.0, VALVE=60.0)
+    it.loops.evaluate(scan)
+    it.loops.evaluate(scan)
+    assert len(it.outputs) == 2
+
+
+def test_after_a_gap_the_loop_goes_on_as_after_its_longest_scan(bench: MakeBench) -> None:
+    at_most, after_gap = started(bench()), started(bench())
+    assert at_most.step(6.0, after_s=2.0) == after_gap.step(6.0, after_s=600.0)
+
+
+def test_a_bad_process_value_sends_the_failure_value_at_once(bench: MakeBench) -> None:
+    it = started(bench())
+    assert it.step(BAD) == 100.0
+    assert it.state.mode is LoopMode.FAILED
+    assert it.state.note == "U.TMP Bad: not connected"
+    assert it.state.output is None
+
+
+def test_a_frozen_loop_keeps_its_last_output_and_goes_on_without_a_bump(bench: MakeBench) -> None:
+    it = started(bench(replace(SPEC, on_bad=FailureAction.FREEZE)))
+    last = it.step(6.0)
+    sent = len(it.outputs)
+    for _ in range(50):
+        it.step(BAD)
+    assert len(it.outputs) == sent
+    assert it.step(2.0) == last
+    assert it.state.mode is LoopMode.AUTOMATIC
+    assert it.step(2.0) == pytest.approx(last - 3.0 * 3.0 / 12.0)
+
+
+def test_after_a_failure_value_the_loop_goes_on_from_the_actuator(bench: MakeBench) -> None:
+    it = started(bench())
+    for _ in range(5):
+        it.step(BAD)
+    assert it.step(5.0) == 100.0
+    assert it.step(4.0) == pytest.approx(100.0 - 3.0 - 3.0 / 12.0)
+
+
+def test_an_uncertain_process_value_is_used(bench: MakeBench) -> None:
+    it = started(bench())
+    assert it.step((6.0, UNCERTAIN_SENSOR_NOT_ACCURATE)) > 60.0
+    assert it.state.mode is LoopMode.AUTOMATIC
+
+
+def test_a_loop_that_cannot_see_its_actuator_sends_nothing_until_it_does(bench: MakeBench) -> None:
+    it = bench()
+    it.step(5.0, valve=BAD)
+    it.loops.start("U.PIC", 5.0, ENGINE)
+    it.step(5.0, valve=BAD)
+    assert it.outputs == []
+    assert it.state.note == "U.VALVE Bad: not connected"
+    it.valve = 42.0
+    assert it.step(5.0) == 42.0
+
+
+@pytest.mark.parametrize("owner", [Owner.OPERATOR, Owner.INTERLOCK, Owner.PHASE, Owner.NONE])
+def test_while_the_actuator_is_not_its_own_the_loop_follows_it_and_takes_it_back_without_a_bump(
+    bench: MakeBench, owner: Owner
+) -> None:
+    it = started(bench())
+    it.gate.holders["U.VALVE"] = Holder(owner, "somebody")
+    sent = len(it.outputs)
+    for _ in range(20):
+        it.step(8.0, valve=(20.0, 0))
+    assert len(it.outputs) == sent
+    assert it.state.mode is LoopMode.TRACKING
+    it.gate.grant("U.VALVE", "U.PIC")
+    assert it.step(8.0, valve=(20.0, 0)) == 20.0
+
+
+@pytest.mark.parametrize("setpoint", [0.4, 8.1, -1.0, float("nan"), float("inf")])
+def test_a_setpoint_out_of_range_is_refused_and_nothing_changes(bench: MakeBench, setpoint: float) -> None:
+    it = bench()
+    with pytest.raises(ValueError, match=r"outside 0\.5 to 8 psi"):
+        it.loops.start("U.PIC", setpoint, ENGINE)
+    assert it.state.mode is LoopMode.OFF
+    started(it)
+    told = len(it.events)
+    with pytest.raises(ValueError, match=r"outside 0\.5 to 8 psi"):
+        it.loops.change("U.PIC", setpoint, ANNA)
+    assert it.state.setpoint == 5.0
+    assert len(it.events) == told
+
+
+def test_an_output_limit_beyond_that_of_the_plant_is_refused(bench: MakeBench) -> None:
+    with pytest.raises(ValueError, match=r"output limit 120 is outside 5 to 100 %open"):
+        bench().loops.start("U.PIC", 5.0, ENGINE, limit_high=120.0)
+
+
+def test_a_loop_that_is_off_has_no_setpoint_to_change(bench: MakeBench) -> None:
+    with pytest.raises(ValueError, match="does not run"):
+        bench().loops.change("U.PIC", 5.0, ANNA)
+
+
+def test_a_speed_too_high_for_the_tuning_is_refused(bench: MakeBench) -> None:
+    it = bench()
+    it.clock.speed = 40.0
+    it.loops.start("U.PIC", 5.0, ENGINE)
+    it.loops.stop("U.PIC", ENGINE, "")
+    it.clock.speed = 41.0
+    with pytest.raises(ValueError, match="lower the speed"):
+        it.loops.start("U.PIC", 5.0, ENGINE)
+
+
+def test_start_change_failure_and_stop_are_journalled_and_nothing_else(bench: MakeBench) -> None:
+    it = started(bench())
+    for tmp in (5.0, 6.0, 7.0):
+        it.step(tmp)
+    it.loops.change("U.PIC", 6.0, ANNA, "fouling")
+    for reading in (BAD, BAD, 6.0, 6.0):
+        it.step(reading)
+    it.loops.stop("U.PIC", ENGINE, "end of phase")
+    assert {e.kind for e in it.events} == {Kind.LOOP_CHANGED}
+    assert [(e.actor, e.body["mode"], e.body["setpoint"], e.body["reason"]) for e in it.events] == [
+        ("engine", "automatic", 5.0, ""),
+        ("user:anna", "automatic", 6.0, "fouling"),
+        ("loop", "failed", 6.0, "U.TMP Bad: not connected"),
+        ("loop", "automatic", 6.0, "readings are back"),
+        ("engine", "off", 6.0, "end of phase"),
+    ]
+    assert {(e.batch, e.path, e.body["unit"]) for e in it.events} == {("B-0001", "filtration/concentrate", "psi")}
+
+
+def test_starting_a_loop_that_runs_gives_it_the_new_values(bench: MakeBench) -> None:
+    it = started(bench())
+    it.loops.start("U.PIC", 6.0, ENGINE, batch="B-0001", path="filtration/wash", limit_high=80.0)
+    assert (it.state.setpoint, it.state.limit_high, it.state.mode) == (6.0, 80.0, LoopMode.AUTOMATIC)
+    assert it.events[-1].path == "filtration/wash"
+
+
+def test_a_stopped_loop_sends_nothing_and_gives_its_actuator_back(bench: MakeBench) -> None:
+    it = started(bench())
+    it.loops.stop_unit("U", ENGINE, "held")
+    sent = len(it.outputs)
+    it.step(8.0)
+    assert len(it.outputs) == sent
+    assert it.gate.holder("U.VALVE").owner is Owner.NONE
+    told = len(it.events)
+    it.loops.stop("U.PIC", ENGINE, "again")
+    assert len(it.events) == told
+
+
+def test_without_a_journal_no_loop_starts_but_each_stops(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = bench()
+
+    def refuse(*_args: object, **_more: object) -> None:
+        raise JournalUnavailableError("disk full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(it.journal, "append", refuse)
+        with pytest.raises(JournalUnavailableError):
+            it.loops.start("U.PIC", 5.0, ENGINE)
+        assert it.state.mode is LoopMode.OFF
+        assert it.gate.holder("U.VALVE").owner is Owner.NONE
+    started(it)
+    monkeypatch.setattr(it.journal, "append", refuse)
+    it.loops.stop("U.PIC", ENGINE, "held")
+    assert it.state.mode is LoopMode.OFF
