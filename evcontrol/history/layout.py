@@ -52,6 +52,11 @@ def month_of(t: int) -> str:
     return datetime.fromtimestamp(t // NS, tz=UTC).strftime("%Y-%m")
 
 
+def file_name(month: str, number: int = 0) -> str:
+    """The name of a month's file; ``number`` counts those begun beside a damaged one."""
+    return f"{month}.{number}.db" if number else f"{month}.db"
+
+
 def month_files(directory: Path) -> list[tuple[str, Path]]:
     """All history files of a directory with their months, oldest first; none when there is no such directory."""
     if not directory.is_dir():

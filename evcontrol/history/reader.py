@@ -86,20 +86,37 @@ class HistoryReader:
                 found.extend(file.gaps(start, end))
         return sorted(found, key=lambda gap: (gap.start, gap.end))
 
+    def definitions(self, tags: Sequence[str], start: int, end: int) -> dict[str, Tag]:
+        """What the tags were in a range; one without a reading there is as it was last.
+
+        HistoryError when a tag's unit changed within the range.
+        """
+        found: dict[str, Tag] = {}
+        for path in self._files(start, end):
+            with _opened(path) as file:
+                for layout in file.layouts:
+                    here = {tag.name: tag for tag in layout.tags if tag.name in tags}
+                    if here and file.has_frames(layout, start, end):
+                        _check_units(found, here)
+                        found.update(here)
+        if any(name not in found for name in tags):
+            found = {**{tag.name: tag for tag in self.tags()}, **found}
+        return {name: found[name] for name in tags}
+
     def raw(self, tags: Sequence[str], start: int, end: int) -> dict[str, Column]:
         """Every reading of the tags, bit for bit as it was kept.
 
         The codes of a text are those of its latest session; one that meant something else in an older session gets a
         new number here. HistoryError when a tag's unit changed within the range.
         """
-        pieces: dict[str, list[_Piece]] = {name: [] for name in tags}
-        words = {name: Words() for name in tags}
+        meant = self.definitions(tags, start, end)
+        pieces: dict[str, list[_Piece]] = {name: [] for name in meant}
+        words = {name: Words() for name in meant}
         for path in reversed(self._files(start, end)):
             with _opened(path) as file:
                 for layout in reversed(file.layouts):
                     _read(file, layout, start, end, pieces, words)
-        latest = self._latest(tags, pieces)
-        return {name: _column(latest[name], pieces[name], words[name]) for name in pieces}
+        return {name: _column(meant[name], pieces[name], words[name]) for name in pieces}
 
     def aggregate(self, tags: Sequence[str], start: int, end: int, buckets: int) -> dict[str, Aggregate]:
         """Time-weighted means, lowest and highest values over Good readings in equal parts of a range."""
@@ -119,13 +136,6 @@ class HistoryReader:
         if start is not None and end is not None:
             files = [entry for entry in files if month_of(start) <= entry[0] <= month_of(end)]
         return [path for _, path in files]
-
-    def _latest(self, tags: Sequence[str], pieces: Mapping[str, list[_Piece]]) -> dict[str, Tag]:
-        latest = {name: pieces[name][0].tag for name in tags if pieces[name]}
-        if len(latest) < len(pieces):
-            known = {tag.name: tag for tag in self.tags()}
-            latest.update({name: known[name] for name in tags if name not in latest})
-        return latest
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +174,11 @@ class _File:
         """Times of a layout's frames."""
         rows = self._db.execute("SELECT t FROM frames WHERE layout = ? AND t BETWEEN ? AND ?", (layout.id, start, end))
         return np.array([t for (t,) in rows], dtype=np.int64)
+
+    def has_frames(self, layout: _Layout, start: int, end: int) -> bool:
+        """Whether a layout was used in a range."""
+        sql = "SELECT 1 FROM frames WHERE layout = ? AND t BETWEEN ? AND ? LIMIT 1"
+        return self._db.execute(sql, (layout.id, start, end)).fetchone() is not None
 
     def span(self, layout: _Layout) -> tuple[int | None, int | None]:
         """First and last time of a layout's frames."""
@@ -215,6 +230,13 @@ def _connect(path: Path) -> sqlite3.Connection:
     return db
 
 
+def _check_units(known: Mapping[str, Tag], found: Mapping[str, Tag]) -> None:
+    for name, tag in found.items():
+        if name in known and known[name].unit != tag.unit:
+            units = f"{known[name].unit or '1'} and then in {tag.unit or '1'}"
+            raise HistoryError(f"{name} was recorded in {units}: ask for a time with one unit")
+
+
 def _span(path: Path) -> tuple[int, int] | None:
     with _opened(path) as file:
         spans = [file.span(layout) for layout in file.layouts]
@@ -262,9 +284,6 @@ def _decoded(
 
 
 def _column(tag: Tag, pieces: list[_Piece], words: Words) -> Column:
-    units = {piece.tag.unit for piece in pieces}
-    if len(units) > 1:
-        raise HistoryError(f"{tag.name} was recorded in {' and '.join(sorted(units))}: ask for a time with one unit")
     t = np.concatenate([np.empty(0, dtype=np.int64), *(p.t for p in reversed(pieces))])
     v = np.concatenate([np.empty(0), *(p.v for p in reversed(pieces))])
     q = np.concatenate([np.empty(0, dtype=np.uint32), *(p.q for p in reversed(pieces))])

@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from evcontrol.clock import NS, Clock, ClockKind
-from evcontrol.history.layout import Gap, month_of
+from evcontrol.history.layout import Gap, file_name, month_of
 from evcontrol.history.month import MonthFile
 from evcontrol.history.reader import HistoryError, HistoryReader
 from evcontrol.signals import Frame, TagTable
@@ -30,6 +30,7 @@ BUFFER_READINGS = 5_000_000
 CHUNK = 2_000
 """Frames in one transaction, so that an attempt on a full disk fails early."""
 NOT_RUNNING = "the engine was not running"
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 _log = structlog.get_logger(__name__)
 
@@ -37,7 +38,7 @@ _log = structlog.get_logger(__name__)
 class Historian:
     """Keeps frames in ``directory/YYYY-MM.db``, by the month of their process time.
 
-    While the disk refuses, ``trouble`` says why and readings wait in memory; what does not fit is dropped.
+    Beside a damaged file a second one is begun (``YYYY-MM.1.db``). While the disk refuses, ``trouble`` says why and readings wait in memory; what does not fit is dropped.
     ``on_gap(from, to, reason)`` (process times, UTC ns) is called in the event loop's thread when the first scan is
     dropped, and again with the same ``from`` when the gap has ended; it is also written into the history.
     """
@@ -58,6 +59,7 @@ class Historian:
         self._closing = threading.Event()
         self._file: MonthFile | None = None
         self._month = ""
+        self._number = 0
         self._thread: threading.Thread | None = None
         self.trouble = ""
         self.on_gap: Callable[[int, int, str], None] = lambda start, end, reason: None
@@ -95,8 +97,11 @@ class Historian:
             while True:
                 await self._clock.sleep(VIRTUAL_SCANS)
                 self._commit()
-        self._start_thread()
-        await asyncio.Event().wait()
+        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, args=(failed,), name="history", daemon=True)
+            self._thread.start()
+        await failed
 
     async def flush(self) -> None:
         """Commit all that was kept so far; when the disk refuses, ``trouble`` says so and it stays in memory."""
@@ -122,8 +127,6 @@ class Historian:
     # ------------------------------------------------------------------------------------- in the event loop's thread
 
     def _is_full(self, frames: int, readings: int) -> bool:
-        if not self.trouble and len(self._waiting) + frames <= self._buffer_frames:
-            return False
         waiting = len(self._waiting) + len(self._in_hand)
         pending = self._readings_in - self._readings_out
         return waiting + frames > self._buffer_frames or pending + readings > BUFFER_READINGS
@@ -146,17 +149,17 @@ class Historian:
         if previous is not None and previous < t:
             self._waiting.append(Gap(previous, t, NOT_RUNNING))
 
-    def _start_thread(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="history", daemon=True)
-            self._thread.start()
+    # ----------------------------------------------------------- on the disk: in a thread, or inline in virtual time
 
-    # --------------------------------------------------------------------- on the disk: in a thread, or inline if virtual
-
-    def _work(self) -> None:
+    def _work(self, failed: asyncio.Future[None]) -> None:
         # A thread of its own and not a task, so that a loop that is held up does not hold up readings already taken.
         while not self._closing.wait(RETRY_S if self.trouble else COMMIT_S):
-            self._commit()
+            try:
+                self._commit()
+            except Exception as error:  # noqa: BLE001  (a fault of the program: run() raises it for its owner)
+                self.trouble = f"history stopped: {error}"
+                failed.get_loop().call_soon_threadsafe(_fail, failed, error)
+                return
 
     def _finish(self) -> None:
         if self._thread is not None:
@@ -197,8 +200,9 @@ class Historian:
         if self._file is None or self._month != month:
             self._close_file()
             self._directory.mkdir(parents=True, exist_ok=True)
-            self._file = MonthFile(self._directory / f"{month}.db", self._tags, self._clock)
-            self._month = month
+            if self._month != month:
+                self._month, self._number = month, 0
+            self._file = MonthFile(self._directory / file_name(month, self._number), self._tags, self._clock)
         return self._file
 
     def _refused(self, error: Exception) -> None:
@@ -206,6 +210,8 @@ class Historian:
             _log.error("history cannot be written", error=str(error))
         self.trouble = f"history cannot be written: {error}"
         self._close_file()
+        if isinstance(error, sqlite3.Error) and _primary_code(error) in _DAMAGED:
+            self._number += 1
 
     def _close_file(self) -> None:
         file, self._file = self._file, None
@@ -217,11 +223,20 @@ class Historian:
             _log.error("history file did not close", error=str(error))
 
 
+def _fail(future: asyncio.Future[None], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
 def _first(items: deque[Frame | Gap]) -> Frame | Gap | None:
     try:
         return items[0]
     except IndexError:
         return None
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _last_reading(directory: Path) -> int | None:
