@@ -45,6 +45,8 @@ def read_events(directory: Path, *, batch: str | None = None) -> Iterator[Event]
             if not finished and path == paths[-1]:
                 return
             event, head = follow(head, line, path, number)
+            if not finished:
+                raise JournalDamagedError(path, number, "the line is not finished")
             if batch is None or event.batch == batch:
                 yield event
 

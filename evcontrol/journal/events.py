@@ -46,13 +46,13 @@ class Kind(StrEnum):
     # alarms
     ALARM_STATE = "alarm.state"  # alarm, old, new, priority, value, unit, text
     # batches and their procedural elements (path = place in the procedure, e.g. "concentrate/df1")
-    BATCH_CREATED = "batch.created"  # recipe (name, version, hash, text), purpose, product, units, parameters
+    BATCH_CREATED = "batch.created"  # recipe {name, version, hash, text, file}, purpose, product, units, parameters
     STATE_CHANGED = "state.changed"  # old, new, command, reason; path "" is the procedure itself
     PARAMETER_CHANGED = "parameter.changed"  # name, old, new, unit, reason
     PHASE_PROGRESS = "phase.progress"  # key, value: written before what it describes is begun
     PHASE_RESULT = "phase.result"  # name, value, unit
     PROMPT_OPENED = "prompt.opened"  # prompt, kind, text, unit, low, high, choices, meaning
-    PROMPT_ANSWERED = "prompt.answered"  # prompt, value, unit, comment
+    PROMPT_ANSWERED = "prompt.answered"  # prompt, key, value, unit, comment
     RECONCILIATION_SHOWN = "reconciliation.shown"  # items: [{what, expected, read, verdict}], outage_s, hash
     REPORT_MADE = "report.made"  # file, sha256
     # things with identity

@@ -53,6 +53,11 @@ def last_line(path: Path) -> tuple[bytes, bool] | None:
     return body.rpartition(b"\n")[2], finished
 
 
+def line_count(path: Path) -> int:
+    """How many lines a segment has, an unfinished one counted."""
+    return sum(1 for _ in lines_of(path))
+
+
 def set_aside(path: Path, size: int) -> Path:
     """Move what a segment has beyond ``size`` bytes into a file of its own beside it, and give that file's path.
 

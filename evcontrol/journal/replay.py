@@ -1,0 +1,117 @@
+"""What replaying the journal gives: the units' own tags, modules, and batches with states and progress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from evcontrol.journal.events import Event, Kind
+
+TAG_KEY: Final = "tag:"
+"""Prefix of the progress key of a unit's own tag, which outlives the phase that set it."""
+ANSWER_KEY: Final = "answer:"
+"""Prefix of the progress key of an answer that a person gave."""
+
+
+@dataclass(slots=True)
+class ModuleView:
+    """A membrane module: its type, state (``new``, ``in use``, ``clean``, ``rejected``), uses, and permeabilities.
+
+    ``nwp_new`` is the first normalised water permeability that was measured, ``nwp`` the latest (LMH/bar).
+    """
+
+    module: str
+    type: str
+    state: str = "new"
+    uses: int = 0
+    nwp_new: float | None = None
+    nwp: float | None = None
+
+
+@dataclass(slots=True)
+class BatchView:
+    """A batch as its events tell it. ``states`` and ``progress`` by path; ``results`` as (path, name, value, unit)."""
+
+    batch: str
+    created: int
+    body: Mapping[str, Any]
+    states: dict[str, str] = field(default_factory=dict)
+    progress: dict[str, dict[str, Any]] = field(default_factory=dict)
+    results: list[tuple[str, str, Any, str]] = field(default_factory=list)
+    last_t: int = 0
+
+    @property
+    def state(self) -> str:
+        """The state of the procedure."""
+        return self.states.get("", "Idle")
+
+
+class PlantView:
+    """Everything that lasts, folded from the events in their order; subscribe :meth:`apply` to keep it up to date."""
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self.tags: dict[str, Any] = {}
+        self.modules: dict[str, ModuleView] = {}
+        self.containers: dict[str, dict[str, Any]] = {}
+        self.batches: dict[str, BatchView] = {}
+        self.last_t = 0
+        """Process time of the last event, UTC ns."""
+        self.stopped_orderly = True
+        """Whether the last engine said that it stops."""
+        for event in events:
+            self.apply(event)
+
+    def apply(self, event: Event) -> None:
+        """Take one event in."""
+        self.last_t = max(self.last_t, event.t)
+        self._batch(event)
+        body = event.body
+        match event.kind:
+            case Kind.ENGINE_STARTED:
+                self.stopped_orderly = False
+            case Kind.ENGINE_STOPPED:
+                self.stopped_orderly = True
+            case Kind.PHASE_PROGRESS if body["key"].startswith(TAG_KEY):
+                self.tags[body["key"].removeprefix(TAG_KEY)] = body["value"]
+            case Kind.MODULE_INSTALLED:
+                self.modules[body["module"]] = ModuleView(
+                    body["module"], body["type"], body["state"], body["uses"],
+                    *self._permeabilities(body["module"]),
+                )  # fmt: skip
+            case Kind.MODULE_CHANGED:
+                self._change_module(body)
+            case Kind.CONTAINER_REGISTERED | Kind.CONTAINER_CHANGED:
+                self.containers.setdefault(body["container"], {}).update(body)
+
+    def _permeabilities(self, module: str) -> tuple[float | None, float | None]:
+        known = self.modules.get(module)
+        return (known.nwp_new, known.nwp) if known is not None else (None, None)
+
+    def _change_module(self, body: Mapping[str, Any]) -> None:
+        module = self.modules[body["module"]]
+        module.state = body["state"]
+        module.uses = body.get("uses", module.uses)
+        nwp = body.get("nwp")
+        if nwp is not None:
+            module.nwp = nwp
+            module.nwp_new = module.nwp_new if module.nwp_new is not None else nwp
+
+    def _batch(self, event: Event) -> None:
+        if event.kind is Kind.BATCH_CREATED:
+            self.batches[event.batch] = BatchView(event.batch, event.t, event.body)
+        view = self.batches.get(event.batch)
+        if view is None:
+            return
+        view.last_t = event.t
+        body = event.body
+        progress = view.progress.setdefault(event.path, {})
+        match event.kind:
+            case Kind.STATE_CHANGED:
+                view.states[event.path] = body["new"]
+            case Kind.PHASE_PROGRESS:
+                progress[body["key"]] = body["value"]
+            case Kind.PROMPT_ANSWERED:
+                progress[ANSWER_KEY + body["key"]] = body["value"]
+            case Kind.PHASE_RESULT:
+                view.results.append((event.path, body["name"], body["value"], body["unit"]))
