@@ -114,6 +114,9 @@ class Group:
                 await self._read_back()
         except asyncio.CancelledError:
             self._abandon(self._overtaken or "the engine stopped")
+        except Exception:
+            self._abandon("the gate failed")
+            raise
         finally:
             for tag, item in self._items.items():
                 if item.sent:
@@ -125,8 +128,9 @@ class Group:
     async def _intend(self) -> None:
         try:
             for tag, value in self.request.values.items():
-                self._items[tag] = _Item(tag, value, f"C{self._journal.head[0]}")
-                self._append_intent(self._items[tag])
+                item = _Item(tag, value, f"C{self._journal.head[0]}")
+                self._append_intent(item)
+                self._items[tag] = item
             await self._journal.flush()
         except JournalUnavailableError as error:
             for item in self._items.values():
@@ -210,7 +214,7 @@ class Group:
         elif self._field.clears_itself(item.tag):
             self._settle(item, result.outcome, f"{result.reason}; it cannot be read back" if unknown else "")
         elif item.sight is not None and item.sight.fresh and self._field.agrees(item.tag, item.value):
-            self._judge_feedback(item, unknown, elapsed_s, scans)
+            self._judge_feedback(item, unknown, scans)
         elif self._read_back_over(item, unknown, elapsed_s, scans):
             words = self._field.disagreement(item.tag, item.value)
             before = f"{result.reason}; " if unknown else ""
@@ -219,7 +223,7 @@ class Group:
             else:
                 self._settle(item, Outcome.UNKNOWN, f"{before}{words}")
 
-    def _judge_feedback(self, item: _Item, unknown: bool, elapsed_s: float, scans: int) -> None:
+    def _judge_feedback(self, item: _Item, unknown: bool, scans: int) -> None:
         trouble = self._field.feedback_trouble(item.tag, item.value)
         within_s = self._field.plant.writes[item.tag].within_s
         if not trouble:
@@ -227,13 +231,12 @@ class Group:
         elif scans >= READ_BACK_SCANS and (self._field.clock.now() - item.ended_t) / 1e9 >= within_s:
             self._settle(item, Outcome.UNKNOWN, f"the device took it, but {trouble} after {within_s:g} s")
 
-    @staticmethod
-    def _read_back_over(item: _Item, unknown: bool, elapsed_s: float, scans: int) -> bool:
+    def _read_back_over(self, item: _Item, unknown: bool, elapsed_s: float, scans: int) -> bool:
         if not unknown:
             return (elapsed_s >= READ_BACK_S and scans >= READ_BACK_SCANS) or elapsed_s >= NO_SCAN_S
         if elapsed_s >= SETTLE_S:
             return True
-        good_s = 0.0 if item.good_since is None else elapsed_s
+        good_s = 0.0 if item.good_since is None else self._field.clock.monotonic() - item.good_since
         return good_s >= READ_BACK_S and item.good_scans >= READ_BACK_SCANS
 
     def _abandon(self, reason: str) -> None:

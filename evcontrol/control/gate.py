@@ -22,7 +22,7 @@ from evcontrol.control.owner import Holder, Mode, Owner, Owners
 from evcontrol.control.safe import SafeKeeper, SafeReport, SafeRun
 from evcontrol.journal.events import ENGINE, Kind, Origin, ProcessActor
 from evcontrol.journal.store import Journal, JournalUnavailableError
-from evcontrol.plant.model import Plant
+from evcontrol.plant.model import OnSilence, Plant
 
 __all__ = ["CommandRefusedError", "CommandResult", "Gate", "GatePass", "SafeReport"]
 
@@ -39,6 +39,7 @@ class GatePass:
         self.batch = batch
         self.path = path
         self.valid = True
+        self.allowed: list[str] = []
 
     async def write(self, values: Mapping[str, float], why: str) -> CommandResult:
         """Command tags of the unit as one group; the caller decides what REJECTED or UNKNOWN means for it.
@@ -49,8 +50,12 @@ class GatePass:
         return await self._gate.write_as(self, values, why)
 
     def allow(self, tag: str, value: float) -> None:
-        """Say that the device may set the tag to ``value`` by itself (a dose that stops itself): no local change."""
+        """Say that the device may set the tag to ``value`` by itself (a dose that stops itself): no local change.
+
+        Holds until the pass is revoked.
+        """
         if self.valid:
+            self.allowed.append(tag)
             self._gate.allow(tag, value)
 
 
@@ -108,8 +113,10 @@ class Gate:
             return
         gate_pass.valid = False
         self._units[gate_pass.unit].passes.remove(gate_pass)
-        self._owners.give_up("the phase has ended", phase=gate_pass.name)
-        if self._passes.get(gate_pass.name) is gate_pass:
+        for tag in gate_pass.allowed:
+            self._watch.allow(tag, None)
+        if self._passes.get(gate_pass.name) is gate_pass:  # else a new pass of the same phase has taken over
+            self._owners.give_up("the phase may not command any more", phase=gate_pass.name)
             del self._passes[gate_pass.name]
 
     async def write_as(self, gate_pass: GatePass, values: Mapping[str, float], why: str) -> CommandResult:
@@ -283,7 +290,7 @@ class Gate:
             "unit": self._plant.tags[tag].unit if tag in self._plant.tags else "",
             "reason": reason,
         }
-        self._journal.append_safety(Kind.COMMAND_REFUSED, request.origin, body, batch=request.batch, path=request.path)
+        self._note(Kind.COMMAND_REFUSED, request.origin, body, request.batch, request.path)
 
     def _forbids_phase(self, gate_pass: GatePass, tag: str, value: float) -> str:
         unit = gate_pass.unit
@@ -321,11 +328,17 @@ class Gate:
         if misfit or self._field.safe_values(unit).get(tag) == value:
             return misfit
         state = self._units[unit]
+        if self._is_harmless_button(tag):
+            return forbids_now()
         if state.held:
             return f"{tag}: {_held(unit)}"
         if state.locks:
             return f"{tag}: {_locked(unit, state)}"
         return forbids_now()
+
+    def _is_harmless_button(self, tag: str) -> bool:
+        """Whether the tag clears itself and moves nothing: the reset of a device's trips is needed while held."""
+        return self._field.clears_itself(tag) and self._plant.writes[tag].on_silence is OnSilence.STAYS
 
     def _may_modulate(self, tag: str, value: float) -> bool:
         unit = self._plant.unit_of(tag)
@@ -351,7 +364,7 @@ class Gate:
             self.revoke(gate_pass)
         tags = self._plant.writes_of(unit)
         self._owners.release_loops(tags, f"{unit} is made safe")
-        self._modulator.drop(tags)
+        self._modulator.drop(tags, abandon=True)
         for group in [group for group in self._groups if group.request.unit == unit]:
             group.overtake(f"{unit} is made safe ({why})")
         if state.guardian is not None:
@@ -389,7 +402,14 @@ class Gate:
         gate_pass = self._passes.get(self._owners.claims(tag).phase)
         batch, path = (gate_pass.batch, gate_pass.path) if gate_pass else ("", "")
         body = {"tag": tag, "old": str(old), "new": str(new), "reason": reason}
-        self._journal.append_safety(Kind.OWNER_CHANGED, ENGINE, body, batch=batch, path=path)
+        self._note(Kind.OWNER_CHANGED, ENGINE, body, batch, path)
+
+    def _note(self, kind: Kind, origin: Origin, body: Mapping[str, Any], batch: str, path: str) -> None:
+        """Journal what is no matter of safety, and must not use up the journal's reserve for it."""
+        try:
+            self._journal.append(kind, origin, body, batch=batch, path=path)
+        except JournalUnavailableError as error:
+            _log.error("not journalled", kind=kind.value, reason=str(error), **body)
 
     def _local_change(self, tag: str, expected: float, read: float) -> None:
         self._local.add(tag)

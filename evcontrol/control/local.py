@@ -17,7 +17,6 @@ class _Expected:
     values: deque[float] = field(default_factory=lambda: deque(maxlen=SCANS))
     differs: int = 0
     seen: int = 0
-    may_become: float | None = None
 
 
 class LocalWatch:
@@ -27,6 +26,7 @@ class LocalWatch:
         self._field = equipment
         self._on_change = on_change
         self._expected: dict[str, _Expected] = {}
+        self._may_become: dict[str, float] = {}
         self._suspended: dict[str, int] = {}
 
     def expect(self, tag: str, value: float) -> None:
@@ -37,13 +37,21 @@ class LocalWatch:
         expected.values.append(value)
 
     def expect_modulated(self, tag: str, value: float) -> None:
-        """The tag may read ``value`` or one of the values before it."""
+        """The tag may read ``value``, which is about to be written, or one of the values before it."""
         self._expected.setdefault(tag, _Expected()).values.append(value)
 
-    def allow(self, tag: str, value: float) -> None:
-        """The device may set the tag to ``value`` by itself (a dose that stops itself) until it is commanded again."""
-        if tag in self._expected:
-            self._expected[tag].may_become = value
+    def refused(self, tag: str, value: float) -> None:
+        """The modulated value was not taken."""
+        expected = self._expected.get(tag)
+        if expected is not None and value in expected.values:
+            expected.values.remove(value)
+
+    def allow(self, tag: str, value: float | None) -> None:
+        """The device may set the tag to ``value`` by itself (a dose that stops itself); None ends that."""
+        if value is None:
+            self._may_become.pop(tag, None)
+        else:
+            self._may_become[tag] = value
 
     def suspend(self, tag: str) -> None:
         """Do not compare while a command is under way."""
@@ -72,13 +80,8 @@ class LocalWatch:
 
     def _compare(self, tag: str, expected: _Expected) -> None:
         read = self._field.reading(tag)
-        if read is None:
-            expected.differs = 0
-            return
-        if any(self._field.agrees(tag, value) for value in expected.values):
-            expected.differs = 0
-            return
-        if expected.may_become is not None and self._field.agrees(tag, expected.may_become):
+        possible = [*expected.values, *([self._may_become[tag]] if tag in self._may_become else [])]
+        if read is None or not expected.values or any(self._field.agrees(tag, value) for value in possible):
             expected.differs = 0
             return
         expected.differs += 1

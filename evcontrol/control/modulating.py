@@ -37,13 +37,13 @@ class Modulator:
         """Keep a value for the next flush."""
         self._latest.setdefault(self._field.device_of(tag), {})[tag] = value
 
-    def drop(self, tags: Iterable[str]) -> None:
-        """Forget values that were not sent, and abandon the write of a device that carries any of the tags."""
+    def drop(self, tags: Iterable[str], *, abandon: bool = False) -> None:
+        """Forget values that were not sent; with ``abandon`` also end writes under way to the tags' devices."""
         for device, names in self._field.by_device(tags).items():
             kept = self._latest.get(device, {})
             for tag in names:
                 kept.pop(tag, None)
-            if (task := self._writes.get(device)) is not None:
+            if abandon and (task := self._writes.get(device)) is not None:
                 task.cancel()
 
     def flush(self) -> None:
@@ -76,10 +76,12 @@ class Modulator:
             values = {tag: value for tag, value in latest.items() if self._allowed(tag, value)}
             if not values:
                 return
+            for tag, value in values.items():
+                self._watch.expect_modulated(tag, value)
             results = await self._field.write(device, values)
         for tag, result in results.items():
-            if result.outcome is not Outcome.REJECTED:
-                self._watch.expect_modulated(tag, values[tag])
+            if result.outcome is Outcome.REJECTED:
+                self._watch.refused(tag, values[tag])
 
     async def _beat(self, device: str) -> None:
         try:

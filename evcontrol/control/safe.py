@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import structlog
+
 from drivers.driver import Outcome
 from evcontrol.clock import NS
 from evcontrol.control.field import Field, Sight
@@ -18,6 +20,8 @@ SCAN_GRACE_S = 0.25
 STEP_S = 0.25
 GUARD_RETRY_S = 1.0
 """Shortest real time between two attempts for what was not reached."""
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,17 @@ class SafeKeeper:
         deadline = self._field.clock.monotonic() + self._field.plant.units[run.unit].safe_within_s + SCAN_GRACE_S
         for target in run.targets:
             self._watch.forget(target.tag)
-        await asyncio.gather(*(self._reach_device(d, targets, deadline) for d, targets in self._by_device(run)))
+        devices = self._by_device(run)
+        try:
+            ends = await asyncio.gather(
+                *(self._reach_device(d, targets, deadline) for d, targets in devices), return_exceptions=True
+            )
+        except asyncio.CancelledError:
+            self._report(run, run.why, [target.tag for target in run.targets if target.proven])
+            raise
+        for (device, _), error in zip(devices, ends, strict=True):
+            if error is not None:
+                _log.error("making safe failed", device=device, exc_info=error)
         return self._report(run, run.why, [target.tag for target in run.targets if target.proven])
 
     async def guard(self, run: SafeRun) -> None:
