@@ -1,1 +1,76 @@
 """``evcontrol simulate``: only the simulated instruments, on their real protocols."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from evcontrol.cli.connect import DEFAULT_DATA, Data
+from evcontrol.cli.fault import DONE, INTERRUPTED, WRONG_USE, CliError
+from evcontrol.cli.output import say
+from evcontrol.cli.stopping import StopRequest
+from evcontrol.plant.load import load_plant
+from evcontrol.plant.model import Plant
+
+
+def simulate(
+    plant: Annotated[Path, typer.Argument(help="The plant file whose instruments are simulated.")],
+    data: Data = DEFAULT_DATA,
+    speed: Annotated[
+        float, typer.Option("--speed", min=1, max=1000, help="Process seconds per real second, until an engine says.")
+    ] = 1.0,
+    faults: Annotated[Path | None, typer.Option("--faults", help="A file of faults and their times.")] = None,
+    until_eof: Annotated[bool, typer.Option("--until-eof", help="Stop when standard input ends.")] = False,
+) -> None:
+    """Simulate a plant's instruments until asked to stop."""
+    if sys.platform == "win32":
+        raise CliError("the simulated instruments need pseudo-terminals: Linux or macOS", status=WRONG_USE)
+    status = asyncio.run(_simulate(load_plant(plant), data, speed, faults, until_eof))
+    if status:
+        raise typer.Exit(status)
+
+
+async def _simulate(plant: Plant, data: Path, speed: float, faults: Path | None, until_eof: bool) -> int:
+    # Here and not above, since the simulators are of no use, and cannot be imported, without POSIX.
+    from simulators.fault_models import FaultError  # noqa: PLC0415
+    from simulators.faults import load_faults  # noqa: PLC0415
+    from simulators.plant import DEVICES  # noqa: PLC0415
+    from simulators.serve import AlreadyServedError, serve  # noqa: PLC0415
+    from simulators.state_file import StateDamagedError  # noqa: PLC0415
+
+    _check_simulated(plant, DEVICES)
+    stop = StopRequest()
+    with stop.listening(until_eof):
+        try:
+            timed = load_faults(faults) if faults is not None else []
+            await serve(data, stop.wait, speed=speed, timed=timed, ready=_show)
+        except (FaultError, AlreadyServedError, StateDamagedError) as error:
+            raise CliError(str(error)) from error
+    say(f"simulators ended: {stop.why}")
+    return INTERRUPTED if stop.by_signal == signal.SIGINT else DONE
+
+
+def _check_simulated(plant: Plant, simulated: Mapping[str, str]) -> None:
+    """CliError unless the plant's devices are exactly those that are simulated, with the protocols that they speak."""
+    there = {name: device.driver for name, device in plant.devices.items()}
+    if there == simulated:
+        return
+    odd = [
+        f"device {name!r} ({driver}) is not simulated"
+        for name, driver in there.items()
+        if simulated.get(name) != driver
+    ]
+    known = ", ".join(f"{name} ({driver})" for name, driver in simulated.items())
+    raise CliError(*odd, f"simulated are, all together: {known}")
+
+
+def _show(endpoints: dict[str, Any]) -> None:
+    for name, options in endpoints["devices"].items():
+        where = ":".join(str(part) for part in options.values())
+        say(f"{name} at {where}")

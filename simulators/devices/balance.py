@@ -83,21 +83,15 @@ class Balance:
             return ["ES"]
         match command:
             case "S" | "T" | "Z":
-                self._repeat = ""
-                self._waiting = (command, self._time_s + PATIENCE_S)
-                self._finish_waiting()
-                return self.stream()
-            case "SI":
-                self._repeat = ""
-                return [self._weight_line()]
+                answers = self._when_stable(command)
+            case "SI" | "SIR" | "SR":
+                answers = [self._weight_now(command)]
             case "@":
                 self._repeat, self._waiting, self._due = "", None, []
-                return [f'I4 A "{self.parameters.serial}"']
-            case "SIR" | "SR":
-                self._repeat, self._next_repeat_s, self._sent_g = command, self._time_s + REPEAT_S, self.net_g
-                return [self._weight_line()]
+                answers = [self._identity]
             case _:
-                return self._other(command, argument)
+                answers = self._other(command, argument)
+        return answers
 
     def stream(self) -> list[str]:
         """Lines that came due since the last call: answers of waiting commands, and repeated weights."""
@@ -106,7 +100,7 @@ class Balance:
 
     def restart(self) -> None:
         """Come back from a loss of power: the load at that moment is the new zero, the tare is forgotten."""
-        self._repeat, self._waiting, self._due = "", None, [f'I4 A "{self.parameters.serial}"']
+        self._repeat, self._waiting, self._due = "", None, [self._identity]
         self.zero_g += self._gross_g
         self.tare_g = 0.0
         self._gross_g = 0.0
@@ -150,6 +144,21 @@ class Balance:
     def _value(self, grams: float) -> str:
         decimals = max(0, round(-math.log10(self._digit)))
         return f"{self._round(grams):10.{decimals}f} g"
+
+    @property
+    def _identity(self) -> str:
+        return f'I4 A "{self.parameters.serial}"'
+
+    def _when_stable(self, command: str) -> list[str]:
+        self._repeat = ""
+        self._waiting = (command, self._time_s + PATIENCE_S)
+        self._finish_waiting()
+        return self.stream()
+
+    def _weight_now(self, command: str) -> str:
+        self._repeat = "" if command == "SI" else command
+        self._next_repeat_s, self._sent_g = self._time_s + REPEAT_S, self.net_g
+        return self._weight_line()
 
     def _weight_line(self) -> str:
         if out := self._range():
@@ -233,7 +242,7 @@ class Balance:
             "I1": 'I1 A "01" "2.30" "2.22" "" ""',
             "I2": f'I2 A "{p.model} {p.capacity_g:.2f} g"',
             "I3": 'I3 A "1.00 simulated"',
-            "I4": f'I4 A "{p.serial}"',
+            "I4": self._identity,
         }
         if command == "I0":
             last = len(_COMMANDS) - 1

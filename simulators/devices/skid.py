@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from typing import Any
 
 from simulators.devices.registers import Fault, ModbusFault, window, wrapped
 from simulators.devices.sensors import Sensor
@@ -45,7 +46,7 @@ SENSORS = {
     "FT_FEED": (2.0, 8.0),
     "FT_PERM": (0.1, 0.4),
     "FT_IN": (0.3, 1.2),
-    "CT": (0.005, 0.0),
+    "CT": (0.005, 0.02),
     "TT": (0.01, 0.0),
     "LT": (0.02, 0.0),
     "P101_SPEED": (0.1, 0.5),
@@ -57,19 +58,18 @@ SENSORS = {
 class Skid:
     """One skid. The reads and writes are what its Modbus server offers; all are cheap and answer at once."""
 
-    def __init__(self, process: TffProcess, seed: int = 0, *, starts: int = 0, totalised_ml: float = 0.0) -> None:
-        """``starts`` and ``totalised_ml`` are the controller's retentive memory."""
+    def __init__(self, process: TffProcess, seed: int = 0) -> None:
         self.process = process
         self.sensors = {
             name: Sensor(noise, cut_off, random.Random(f"{seed}/{name}"))  # noqa: S311  noise, not a secret
             for name, (noise, cut_off) in SENSORS.items()
         }
-        self.starts = starts
+        self.starts = 0
         self.remote = True
         self.trips = 0
         self.nominal_step_s: float | None = None
         """Process seconds between two regular steps when wall time paces them; None in virtual time."""
-        self._totaliser_offset = totalised_ml - process.transferred_ml
+        self._totaliser_offset = -process.transferred_ml
         self._holding = list(DEFAULTS)
         self._coil = False
         self._input = [0] * INPUT_WORDS
@@ -146,6 +146,20 @@ class Skid:
         self._slip = 0.0
         self.process.power_off()
         self._scan(0.0)
+
+    def state(self) -> dict[str, Any]:
+        """The controller's retentive memory, and its panel switch."""
+        return {"starts": self.starts, "totalised_ml": self.totalised_ml, "remote": self.remote}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Start with such a memory, after the process was restored.
+
+        Raises KeyError, TypeError or ValueError for a state of another shape.
+        """
+        self.starts = int(state["starts"])
+        self.remote = bool(state["remote"])
+        self._totaliser_offset = float(state["totalised_ml"]) - self.process.transferred_ml
+        self.power_up()
 
     # -- the panel ------------------------------------------------------------------------------------------------
 
@@ -256,7 +270,10 @@ class Skid:
         process.feed_pump.target = min(circuit.max_rpm, setpoint / circuit.displacement_ml_per_rev * (1.0 + self._slip))
 
     def _protect(self) -> None:
-        """Feed pressure (by its own switch), and low level while recirculating: through an open outlet the vessel is meant to empty."""
+        """Trip on feed pressure (a switch of its own), and on low level while recirculating.
+
+        Through an open outlet the vessel is meant to empty.
+        """
         if self.process.p_feed / PA_PER_PSI > self._holding[Holding.TRIP_LIMIT] * 0.01:
             self._trip(TRIP_PRESSURE)
         running = self._holding[Holding.P101] > 0

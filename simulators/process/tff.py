@@ -8,7 +8,7 @@ selected inlet. Units: mL, mL/s, s, Pa, degC.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from simulators.process.actuators import Motor, Selector, Valve
@@ -113,6 +113,7 @@ class TffProcess:
             "temperature_degc": self.temperature_degc,
             "conductivity": self.conductivity,
             "transferred_ml": self.transferred_ml,
+            "leaks": {"permeate": asdict(self.permeate_leak), "retentate": asdict(self.retentate_leak)},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -122,6 +123,8 @@ class TffProcess:
         self.temperature_degc = float(state["temperature_degc"])
         self.conductivity = float(state["conductivity"])
         self.transferred_ml = float(state["transferred_ml"])
+        self.permeate_leak = Leak(**{name: float(value) for name, value in state["leaks"]["permeate"].items()})
+        self.retentate_leak = Leak(**{name: float(value) for name, value in state["leaks"]["retentate"].items()})
 
     def _transfer(self, h: float) -> None:
         self.q_in = 0.0

@@ -1,0 +1,113 @@
+"""The simulated ultrafiltration suite: one skid with its process, and the two balances under its vessels.
+
+It has no wire and no clock: whoever has a clock calls :meth:`TffPlant.step`, whoever has a wire (or none) asks through
+:attr:`TffPlant.skid_link` and :attr:`TffPlant.balance_links`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Final
+
+from simulators.devices.balance import Balance, BalanceParameters
+from simulators.devices.link import BalanceLink, SkidLink
+from simulators.devices.skid import Skid
+from simulators.process.liquid import Liquid
+from simulators.process.tff import ProcessParameters, TffProcess
+from simulators.process.vessels import Ledger
+
+SKID: Final = "TFF201"
+RETENTATE_BALANCE: Final = "WT-RET"
+PERMEATE_BALANCE: Final = "WT-PERM"
+
+BALANCES: Final = {
+    RETENTATE_BALANCE: BalanceParameters(capacity_g=6000.0, model="SIMBAL 6", serial="SIM0006001"),
+    PERMEATE_BALANCE: BalanceParameters(capacity_g=12000.0, model="SIMBAL 12", serial="SIM0012001"),
+}
+
+DEVICES: Final = {SKID: "modbus-tcp", RETENTATE_BALANCE: "mt-sics", PERMEATE_BALANCE: "mt-sics"}
+"""Every device and what it speaks."""
+
+
+class TffPlant:
+    """Skid, process and balances under one step. ``seed`` fixes the sensors' noise."""
+
+    def __init__(self, parameters: ProcessParameters | None = None, seed: int = 0) -> None:
+        self.time_s = 0.0
+        """Process time since the plant was new."""
+        self.process = TffProcess(parameters)
+        self.skid = Skid(self.process, seed)
+        self.balances = {
+            RETENTATE_BALANCE: Balance(
+                lambda: self.process.retentate_g, BALANCES[RETENTATE_BALANCE], f"{seed}/{RETENTATE_BALANCE}"
+            ),
+            PERMEATE_BALANCE: Balance(
+                lambda: self.process.permeate_g, BALANCES[PERMEATE_BALANCE], f"{seed}/{PERMEATE_BALANCE}"
+            ),
+        }
+        self.skid_link = SkidLink(self.skid)
+        self.balance_links = {name: BalanceLink(balance) for name, balance in self.balances.items()}
+
+    def step(self, dt_s: float) -> None:
+        """Let ``dt_s`` seconds of process time pass."""
+        if dt_s <= 0.0:
+            return
+        self.skid.step(dt_s)
+        for balance in self.balances.values():
+            balance.step(dt_s)
+        self.time_s += dt_s
+
+    def state(self) -> dict[str, Any]:
+        """What outlives a loss of power: liquids, membrane, retentive memories."""
+        return {
+            "time_s": self.time_s,
+            "process": self.process.state(),
+            "skid": self.skid.state(),
+            "balances": {name: balance.state() for name, balance in self.balances.items()},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Come back from a loss of power with such a state: the controller starts anew, in its safe state.
+
+        Raises KeyError, TypeError or ValueError for a state of another shape; the plant is then of no more use.
+        """
+        self.time_s = float(state["time_s"])
+        self.process.restore(state["process"])
+        self.skid.restore(state["skid"])
+        for name, balance in self.balances.items():
+            balance.restore(state["balances"][name])
+
+    def truth(self) -> dict[str, Any]:
+        """What really is, for testers: every liquid, the membrane, and how well the sums close."""
+        process = self.process
+        return {
+            "time_s": self.time_s,
+            "liquids": {name: asdict(place) for name, place in process.ledger.places().items()},
+            "membrane": {**process.membrane.state(), "resistance": process.membrane.resistance},
+            "destroyed_evs": process.ledger.destroyed_evs,
+            "imbalance": self._imbalance(),
+            "retentate_g": process.retentate_g,
+            "permeate_g": process.permeate_g,
+            "totalised_ml": self.skid.totalised_ml,
+            "flux_lmh": process.flux * 3.6e6,
+            "shear_per_s": process.shear,
+            "safe": self.skid.safe,
+            "remote": self.skid.remote,
+            "trips": self.skid.trips,
+            "starts": self.skid.starts,
+            "zeros_g": {name: balance.zero_g for name, balance in self.balances.items()},
+        }
+
+    def _imbalance(self) -> dict[str, float]:
+        """What has come from nowhere (or gone there) since the start, as a share of all; rounding leaves 1e-12."""
+        process = self.process
+        start = Ledger.of(process.parameters.stocks).total()
+        now = process.ledger.total()
+        now.evs += process.membrane.adsorbed_evs + process.ledger.destroyed_evs
+        return {name: _share(now, start, name) for name in Liquid.__slots__}
+
+
+def _share(now: Liquid, start: Liquid, name: str) -> float:
+    before = float(getattr(start, name))
+    change = float(getattr(now, name)) - before
+    return change / before if before else change

@@ -1,0 +1,186 @@
+"""The simulated plant in real time and on its wires: Modbus TCP for the skid, a serial line for each balance.
+
+Files under the data directory: ``run/simulators.json`` says where everything listens, as long as it does;
+``run/lines/`` has the serial ports; ``run/speed.jsonl`` is read for the speed of process time; ``simulator/state.json``
+keeps the liquids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from simulators.clock import Pace, SpeedFile, monotonic_s, sleep_until
+from simulators.fault_models import FaultError
+from simulators.faults import Faults, TimedFault, step
+from simulators.plant import SKID, TffPlant
+from simulators.state_file import StateDamagedError, read_state, write_atomically
+from simulators.wire.control import ControlServer
+from simulators.wire.modbus import ModbusServer
+from simulators.wire.serial_line import SerialLine
+
+HOST: Final = "127.0.0.1"
+STEP_S: Final = 0.05
+"""Real time between two steps: the controller's scan."""
+SAVE_S: Final = 0.5
+"""Real time between two writes of the state."""
+
+
+class AlreadyServedError(Exception):
+    """Other simulators serve this data directory."""
+
+
+class PlantServer:
+    """One plant on its wires. :meth:`run` steps it until its task is cancelled; use it as a context."""
+
+    def __init__(self, data: Path, speed: float = 1.0, timed: list[TimedFault] | None = None) -> None:
+        """``speed`` holds as long as nobody publishes another one.
+
+        Raises StateDamagedError when there is a state that cannot be read.
+        """
+        self._endpoints = data / "run" / "simulators.json"
+        self._state_file = data / "simulator" / "state.json"
+        self.plant = TffPlant()
+        saved = read_state(self._state_file) or {}
+        self._restore(saved)
+        self.faults = Faults(self.plant, timed or ())
+        self._restore_faults(saved)
+        self._old_port = int(saved.get("modbus_port", 0))
+        self._pace = Pace(SpeedFile(data / "run" / "speed.jsonl", speed))
+        self._modbus = ModbusServer(self.plant.skid_link)
+        self._control = ControlServer(self.plant, self.faults, self.keep_up)
+        lines = data.resolve() / "run" / "lines"
+        self._lines = {name: SerialLine(lines / name, link.reply) for name, link in self.plant.balance_links.items()}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> PlantServer:
+        """Open every wire, then say where. OSError when one cannot be opened."""
+        async with AsyncExitStack() as stack:
+            self._endpoints.unlink(missing_ok=True)
+            stack.push_async_callback(self._modbus.stop)
+            await self._listen()
+            stack.push_async_callback(self._control.stop)
+            await self._control.start(HOST)
+            for line in self._lines.values():
+                stack.callback(line.unplug)
+            self.keep_up()
+            self.save()
+            stack.callback(self.save)
+            stack.callback(self._endpoints.unlink, missing_ok=True)
+            write_atomically(self._endpoints, self.endpoints())
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Take the endpoints away, keep the state, close every wire."""
+        await self._stack.aclose()
+
+    def endpoints(self) -> dict[str, Any]:
+        """Where everything listens: options of each device, and the testers' port."""
+        skid: dict[str, Any] = {SKID: {"host": HOST, "port": self._modbus.port}}
+        balances = {name: {"port": str(line.path)} for name, line in self._lines.items()}
+        control = {"host": HOST, "port": self._control.port}
+        return {"simulated": True, "pid": os.getpid(), "devices": skid | balances, "control": control}
+
+    async def run(self) -> None:
+        """Step the plant every :data:`STEP_S` of real time, and keep its state."""
+        due = saved = monotonic_s()
+        while True:
+            due = max(due + STEP_S, monotonic_s())
+            await sleep_until(due)
+            self.keep_up()
+            if monotonic_s() - saved >= SAVE_S:
+                saved = monotonic_s()
+                self.save()
+
+    def keep_up(self) -> None:
+        """Bring the plant up to the present, and its serial lines up to the plant."""
+        self.plant.skid.nominal_step_s = STEP_S * self._pace.speed()
+        step(self.plant, self.faults, self._pace.passed_s())
+        for name, link in self.plant.balance_links.items():
+            line = self._lines[name]
+            if link.plugged:
+                line.plug()
+            else:
+                line.unplug()
+            line.send(link.stream())
+
+    def save(self) -> None:
+        """Keep the state on disk."""
+        state = self.plant.state() | {"faults": self.faults.state(), "modbus_port": self._modbus.port}
+        write_atomically(self._state_file, state)
+
+    async def _listen(self) -> None:
+        """On the port that it had before it was killed, so that its clients find it again; else on a free one."""
+        if self._old_port:
+            with suppress(OSError):
+                await self._modbus.start(HOST, self._old_port)
+                return
+        await self._modbus.start(HOST)
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        if not saved:
+            return
+        try:
+            self.plant.restore(saved)
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged(error) from error
+
+    def _restore_faults(self, saved: dict[str, Any]) -> None:
+        try:
+            self.faults.restore(saved.get("faults", []))
+        except (KeyError, TypeError, ValueError, FaultError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> StateDamagedError:
+        return StateDamagedError(
+            f"{self._state_file}: not a state of these simulators ({error}); move it away to begin with full vessels"
+        )
+
+
+async def serve(
+    data: Path,
+    until: Callable[[], Awaitable[object]],
+    *,
+    speed: float = 1.0,
+    timed: list[TimedFault] | None = None,
+    ready: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> None:
+    """Serve the plant until ``until()`` returns; ``ready`` is told the endpoints when all is up.
+
+    Raises StateDamagedError, AlreadyServedError, OSError.
+    """
+    with _alone(data / "simulator" / "lock"):
+        async with PlantServer(data, speed, timed) as server:
+            ready(server.endpoints())
+            await _run_until(server, until)
+
+
+async def _run_until(server: PlantServer, until: Callable[[], Awaitable[object]]) -> None:
+    run = asyncio.create_task(server.run(), name="plant")
+    stop = asyncio.ensure_future(until())
+    try:
+        await asyncio.wait([run, stop], return_when=asyncio.FIRST_COMPLETED)
+        if run.done():
+            run.result()
+    finally:
+        for task in (run, stop):
+            task.cancel()
+        await asyncio.gather(run, stop, return_exceptions=True)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a lock that the operating system lets go when this process ends, however it ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyServedError(f"{path.parent}: other simulators serve this data directory") from None
+        yield
