@@ -12,7 +12,7 @@ from evcontrol.acquisition.image import ProcessImage
 from evcontrol.acquisition.scan import Scan
 from evcontrol.clock import NS, Clock, ClockKind
 from evcontrol.control.gate import Gate
-from evcontrol.control.owner import Owner
+from evcontrol.control.owner import Holder, Owner
 from evcontrol.control.pid import Pid, Tuning
 from evcontrol.expression import Reading
 from evcontrol.journal.events import Kind, Origin, ProcessActor
@@ -33,7 +33,7 @@ class LoopMode(StrEnum):
     STARTING = "starting"  # waits for the scan that gives it its first readings
     AUTOMATIC = "automatic"
     FAILED = "failed"  # an input is Bad: the failure action holds
-    TRACKING = "tracking"  # somebody of higher rank has the actuator: the loop follows it
+    TRACKING = "tracking"  # the actuator is not the loop's now: the loop follows it
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +87,17 @@ class Loops:
         it = self._loops[loop]
         high = it.spec.output_high if limit_high is None else limit_high
         self._check(it.spec, setpoint, high)
-        running = it.mode is not LoopMode.OFF
-        if not running:
-            self._gate.grant(it.spec.output, loop)
+        had = self._owns(it)
+        self._gate.grant(it.spec.output, loop)
         try:
             self._append(it, setpoint, high, "", origin, batch, path)
         except BaseException:
-            if not running:
+            if not had:
                 self._gate.release(it.spec.output)
             raise
         it.batch, it.path = batch, path
         it.setpoint, it.limit_high = setpoint, high
-        if not running:
+        if it.mode is LoopMode.OFF:
             it.begin(LoopMode.STARTING)
 
     def change(
@@ -148,9 +147,8 @@ class Loops:
         spec = it.spec
         pv, actual = self._image.reading(spec.pv), self._image.reading(spec.output)
         dt, it.last_t = (t - it.last_t) / NS, t
-        holder = self._gate.holder(spec.output)
-        if holder.owner is not Owner.LOOP:
-            self._enter(it, LoopMode.TRACKING, f"{spec.output} is held by {holder.owner} {holder.name}".rstrip())
+        if not self._owns(it):
+            self._enter(it, LoopMode.TRACKING, f"{spec.output} is in the hands of {self._gate.holder(spec.output)}")
         elif not _usable(pv):
             self._enter(it, LoopMode.FAILED, f"{spec.pv} {quality_text(pv.quality)}")
             if spec.on_bad is FailureAction.VALUE:
@@ -166,11 +164,14 @@ class Loops:
             output = it.pid.update(pv.value, it.setpoint, step, spec.output_low, it.limit_high)
             self._gate.modulate(spec.output, output, spec.name)
 
+    def _owns(self, it: _Loop) -> bool:
+        return self._gate.holder(it.spec.output) == Holder(Owner.LOOP, it.spec.name)
+
     def _enter(self, it: _Loop, mode: LoopMode, note: str) -> None:
         """Change the mode by itself; journalled unless it is the beginning that the start has told of."""
         old, it.mode, it.note = it.mode, mode, note
         if old is not mode and (old, mode) != (LoopMode.STARTING, LoopMode.AUTOMATIC):
-            body = self._body(it, mode, it.setpoint, it.limit_high, note or "readings are back")
+            body = self._body(it, mode, it.setpoint, it.limit_high, note or "in automatic again")
             self._journal.append_safety(Kind.LOOP_CHANGED, LOOP, body, batch=it.batch, path=it.path)
 
     def _check(self, spec: LoopSpec, setpoint: float, high: float) -> None:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from drivers.driver import Outcome
+from evcontrol.acquisition.image import ProcessImage
+from evcontrol.acquisition.scan import Scanner
+from evcontrol.clock import Clock, VirtualClock, run_virtual
+from evcontrol.control.gate import CommandRefusedError, Gate, SafeReport
+from evcontrol.control.interlocks import Interlocks, ResetRefusedError
 from evcontrol.control.loops import LoopMode, Loops, LoopState
-from evcontrol.control.owner import Holder, Owner
+from evcontrol.control.owner import Mode, Owner
 from evcontrol.journal.events import ENGINE, Kind, Origin
-from evcontrol.journal.store import JournalUnavailableError
-from evcontrol.plant.model import FailureAction, LoopAction, LoopSpec
+from evcontrol.journal.store import Journal, JournalUnavailableError
+from evcontrol.plant.model import FailureAction, InterlockSpec, LoopAction, LoopSpec
 from evcontrol.quality import BAD_NOT_CONNECTED, UNCERTAIN_SENSOR_NOT_ACCURATE
-from tests.control.bench import Bench
+from tests.control.bench import Bench, Device, make_plant
 
 ANNA = Origin.user("anna", "console-1")
 BAD = (0.0, BAD_NOT_CONNECTED)
@@ -203,18 +211,18 @@ def test_a_loop_that_cannot_see_its_actuator_sends_nothing_until_it_does(bench: 
     assert it.step(5.0) == 42.0
 
 
-@pytest.mark.parametrize("owner", [Owner.OPERATOR, Owner.INTERLOCK, Owner.PHASE, Owner.NONE])
 def test_while_the_actuator_is_not_its_own_the_loop_follows_it_and_takes_it_back_without_a_bump(
-    bench: MakeBench, owner: Owner
+    bench: MakeBench,
 ) -> None:
     it = started(bench())
-    it.gate.holders["U.VALVE"] = Holder(owner, "somebody")
+    it.gate.lock("U", "U.HIGH_TMP")
     sent = len(it.outputs)
     for _ in range(20):
         it.step(8.0, valve=(20.0, 0))
     assert len(it.outputs) == sent
     assert it.state.mode is LoopMode.TRACKING
-    it.gate.grant("U.VALVE", "U.PIC")
+    assert it.state.note == "U.VALVE is in the hands of interlock U.HIGH_TMP"
+    it.gate.unlock("U", "U.HIGH_TMP")
     assert it.step(8.0, valve=(20.0, 0)) == 20.0
 
 
@@ -260,15 +268,16 @@ def test_start_change_failure_and_stop_are_journalled_and_nothing_else(bench: Ma
     for reading in (BAD, BAD, 6.0, 6.0):
         it.step(reading)
     it.loops.stop("U.PIC", ENGINE, "end of phase")
-    assert {e.kind for e in it.events} == {Kind.LOOP_CHANGED}
-    assert [(e.actor, e.body["mode"], e.body["setpoint"], e.body["reason"]) for e in it.events] == [
+    events = it.told(Kind.LOOP_CHANGED)
+    assert {e.kind for e in it.events} == {Kind.LOOP_CHANGED, Kind.OWNER_CHANGED}
+    assert [(e.actor, e.body["mode"], e.body["setpoint"], e.body["reason"]) for e in events] == [
         ("engine", "automatic", 5.0, ""),
         ("user:anna", "automatic", 6.0, "fouling"),
         ("loop", "failed", 6.0, "U.TMP Bad: not connected"),
-        ("loop", "automatic", 6.0, "readings are back"),
+        ("loop", "automatic", 6.0, "in automatic again"),
         ("engine", "off", 6.0, "end of phase"),
     ]
-    assert {(e.batch, e.path, e.body["unit"]) for e in it.events} == {("B-0001", "filtration/concentrate", "psi")}
+    assert {(e.batch, e.path, e.body["unit"]) for e in events} == {("B-0001", "filtration/concentrate", "psi")}
 
 
 def test_starting_a_loop_that_runs_gives_it_the_new_values(bench: MakeBench) -> None:
@@ -276,6 +285,25 @@ def test_starting_a_loop_that_runs_gives_it_the_new_values(bench: MakeBench) -> 
     it.loops.start("U.PIC", 6.0, ENGINE, batch="B-0001", path="filtration/wash", limit_high=80.0)
     assert (it.state.setpoint, it.state.limit_high, it.state.mode) == (6.0, 80.0, LoopMode.AUTOMATIC)
     assert it.events[-1].path == "filtration/wash"
+
+
+def test_a_loop_whose_actuator_was_taken_away_gets_it_back_by_another_start(bench: MakeBench) -> None:
+    it = started(bench())
+    it.gate.release("U.VALVE")
+    it.step(8.0)
+    assert it.state.mode is LoopMode.TRACKING
+    it.loops.start("U.PIC", 5.0, ENGINE)
+    it.step(8.0)
+    assert it.state.mode is LoopMode.AUTOMATIC
+
+
+def test_a_loop_does_not_start_while_an_interlock_has_its_actuator(bench: MakeBench) -> None:
+    it = bench()
+    it.gate.lock("U", "U.HIGH_TMP")
+    with pytest.raises(CommandRefusedError, match=r"U\.HIGH_TMP"):
+        it.loops.start("U.PIC", 5.0, ENGINE)
+    assert it.state.mode is LoopMode.OFF
+    assert it.told(Kind.LOOP_CHANGED) == []
 
 
 def test_a_stopped_loop_sends_nothing_and_gives_its_actuator_back(bench: MakeBench) -> None:
@@ -306,3 +334,94 @@ def test_without_a_journal_no_loop_starts_but_each_stops(bench: MakeBench, monke
     monkeypatch.setattr(it.journal, "append", refuse)
     it.loops.stop("U.PIC", ENGINE, "held")
     assert it.state.mode is LoopMode.OFF
+
+
+class Running:
+    """Device, scanner, gate, loop and interlock together, as the engine joins them."""
+
+    def __init__(self, directory: Path, clock: Clock) -> None:
+        trip = InterlockSpec("U.HIGH_TMP", "U", "U.TMP > 10 psi", "", 2.0, True, "", "", "")
+        plant = make_plant({SPEC.name: SPEC}, {trip.name: trip})
+        self.device = Device("plc", plant.tags, clock)
+        drivers = {"plc": self.device}
+        image = ProcessImage(plant.tags, plant.internal)
+        self.journal = Journal(directory, clock)
+        self.scanner = Scanner(plant, drivers, image, clock)
+        self.gate = Gate(plant, drivers, image, self.journal, clock, self.scanner.next_scan)
+        self.loops = Loops(plant, image, self.gate, self.journal, clock)
+        self.interlocks = Interlocks(plant, image, self.gate, self.journal, clock)
+        self.interlocks.on_trip = self._make_safe
+        self.scanner.stages = [self.interlocks.evaluate, self.loops.evaluate, self.gate.on_scan]
+        self.scanner.after = [self.gate.flush_modulating]
+        self.failures: list[str] = []
+        self.scanner.on_failure = lambda name, error: self.failures.append(f"{name}: {error}")
+        self.safe: asyncio.Task[SafeReport] | None = None
+
+    def _make_safe(self, spec: InterlockSpec, cause: str) -> None:
+        self.loops.stop_unit(spec.unit, ENGINE, cause)
+        self.safe = asyncio.create_task(self.gate.make_safe(spec.unit, cause))
+
+    async def scans(self, count: int) -> None:
+        for _ in range(count):
+            await self.scanner.next_scan()
+
+    @property
+    def mode(self) -> LoopMode:
+        return self.loops.states()[0].mode
+
+
+def test_with_scanner_gate_and_a_process_it_settles_hands_over_and_gives_way_to_a_trip(tmp_path: Path) -> None:
+    async def main(clock: VirtualClock) -> None:
+        it = Running(tmp_path, clock)
+        scanning = asyncio.create_task(it.scanner.run())
+        await it.scans(2)
+        it.loops.start("U.PIC", 5.0, ENGINE)
+        await it.scans(200)
+        assert it.device.values["U.TMP"] == pytest.approx(5.0, abs=0.02)
+        assert it.device.written[0] == 60.0
+        assert max(abs(b - a) for a, b in pairwise(it.device.written)) <= 5.0 + 1e-9
+
+        await it.gate.set_mode("U", Mode.SEMI_AUTOMATIC, ANNA, "look at the valve")
+        result = await it.gate.command("U.VALVE", 70.0, ANNA, "open it by hand")
+        assert result.outcome is Outcome.CONFIRMED
+        await it.scans(10)
+        assert it.mode is LoopMode.TRACKING
+        assert it.device.values["U.VALVE"] == 70.0
+        by_hand = len(it.device.written)
+        await it.gate.set_mode("U", Mode.AUTOMATIC, ANNA, "done")
+        await it.scans(3)
+        assert it.device.written[by_hand] == 70.0
+        await it.scans(200)
+        assert it.mode is LoopMode.AUTOMATIC
+        assert it.device.values["U.TMP"] == pytest.approx(5.0, abs=0.02)
+
+        it.device.lost = {"U.TMP"}
+        await it.scans(2)
+        assert it.mode is LoopMode.FAILED
+        assert it.device.values["U.VALVE"] == 100.0
+        it.device.lost = set()
+        await it.scans(200)
+        assert it.device.values["U.TMP"] == pytest.approx(5.0, abs=0.02)
+
+        it.device.disturbance = 100.0
+        await it.scans(3)
+        assert it.safe is not None
+        assert (await it.safe).complete
+        assert it.mode is LoopMode.OFF
+        await it.scans(5)
+        assert it.device.values["U.VALVE"] == 100.0
+        with pytest.raises(ResetRefusedError):
+            await it.interlocks.reset("U.HIGH_TMP", ANNA, "too early")
+        it.device.disturbance = 0.0
+        await it.scans(100)
+        await it.interlocks.reset("U.HIGH_TMP", ANNA, "line opened")
+        it.gate.release_safe("U")
+        it.loops.start("U.PIC", 5.0, ENGINE)
+        await it.scans(200)
+        assert it.device.values["U.TMP"] == pytest.approx(5.0, abs=0.02)
+        assert it.failures == []
+        scanning.cancel()
+        await it.gate.close()
+        it.journal.close()
+
+    run_virtual(main)
