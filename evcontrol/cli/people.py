@@ -21,8 +21,8 @@ from evcontrol.journal.store import Journal, JournalDamagedError, JournalUnavail
 
 def add_person(data: Path, user: str, full_name: str, roles: list[str], password: str) -> None:
     """Add a person on the authority of the account that owns the data directory; CliError when it cannot be done."""
-    with office(data) as desk:
-        desk.add(user, full_name, roles, password)
+    with editing(data) as editor:
+        editor.add(user, full_name, roles, password)
 
 
 def all_people(data: Path) -> list[Person]:
@@ -32,17 +32,16 @@ def all_people(data: Path) -> list[Person]:
 
 
 @contextmanager
-def office(data: Path) -> Iterator[Office]:
-    """The office of a data directory, which is made if need be; its lock is held meanwhile. Raises CliError."""
-    with _one_line(), _locked(data):
-        with closing(Journal(data / "journal", LiveClock())) as journal:
-            yield Office(_people_file(data), journal)
+def editing(data: Path) -> Iterator[Editor]:
+    """Lock a data directory, which is made if need be, to change its people. Raises CliError."""
+    with _one_line(), _locked(data), closing(Journal(data / "journal", LiveClock())) as journal:
+        yield Editor(_people_file(data), journal)
 
 
-class Office:
+class Editor:
     """Makes one change of the people: it stands in ``people.json`` and in the journal, or in neither.
 
-    Raises AccessError, and what the journal raises; :func:`office` makes CliError of both.
+    Raises AccessError, and what the journal raises; :func:`editing` makes CliError of both.
     """
 
     def __init__(self, path: Path, journal: Journal) -> None:

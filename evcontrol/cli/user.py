@@ -23,7 +23,7 @@ from evcontrol.api.schema import Message, NewPassword, NewUser, User
 from evcontrol.cli.connect import DEFAULT_DATA, Data, login_name, signed_on
 from evcontrol.cli.fault import WRONG_USE, CliError
 from evcontrol.cli.output import AsJson, print_json, print_table, say
-from evcontrol.cli.people import all_people, office
+from evcontrol.cli.people import all_people, editing
 from evcontrol.cli.secret import PasswordStdin, password
 
 M = TypeVar("M", bound=Message)
@@ -57,8 +57,8 @@ def add(
 ) -> None:
     """Add a person.
 
-    The password is asked for. With --password-stdin it is the last line; the line before it is that of --by. With
-    variables, EVCONTROL_NEW_PASSWORD is the person's, EVCONTROL_PASSWORD that of --by.
+    The password is asked for, or is the last line with --password-stdin (before it comes that of --by), or
+    EVCONTROL_NEW_PASSWORD (EVCONTROL_PASSWORD is that of --by).
     """
     if _engine_runs(data):
         me = _me(by)
@@ -66,10 +66,12 @@ def add(
         wanted = _message(NewUser, user=user, full_name=full_name, roles=roles, password=new)
         signed_on(data, me, password_stdin, lambda client: client.add_user(wanted), mine)
     else:
-        with office(data) as desk:
+        mine = _own(password_stdin, by) if by else ""
+        new = _new(password_stdin, user, only=not by)
+        with editing(data) as editor:
             if by:
-                desk.authorise(by, _own(password_stdin, by))
-            desk.add(user, full_name, roles, _new(password_stdin, user, only=not by))
+                editor.authorise(by, mine)
+            editor.add(user, full_name, roles, new)
     say(f"{user} ({full_name}) was added: {', '.join(roles)}")
 
 
@@ -82,6 +84,8 @@ def list_users(data: Data = DEFAULT_DATA, json: AsJson = False) -> None:
     ]
     if json:
         print_json(people)
+    elif not people:
+        say(f"nobody has access to {data} yet")
     else:
         rows = [[u.user, u.full_name, ", ".join(u.roles), "disabled" if u.disabled else ""] for u in people]
         print_table(["User", "Name", "Roles", "State"], rows)
@@ -102,10 +106,11 @@ def disable(
         me = _me(by)
         signed_on(data, me, password_stdin, lambda client: client.disable_user(user, reason))
     else:
-        with office(data) as desk:
+        mine = _own(password_stdin, by) if by else ""
+        with editing(data) as editor:
             if by:
-                desk.authorise(by, _own(password_stdin, by))
-            desk.disable(user, reason)
+                editor.authorise(by, mine)
+            editor.disable(user, reason)
     say(f"{user} is disabled")
 
 
@@ -118,8 +123,8 @@ def set_password(
 ) -> None:
     """Give a person, or yourself, a new password; a locked access is unlocked by that.
 
-    The password is asked for. With --password-stdin it is the last line; the line before it is that of --by. With
-    variables, EVCONTROL_NEW_PASSWORD is the new one, EVCONTROL_PASSWORD that of --by.
+    The password is asked for, or is the last line with --password-stdin (before it comes that of --by), or
+    EVCONTROL_NEW_PASSWORD (EVCONTROL_PASSWORD is that of --by).
     """
     if _engine_runs(data):
         me = _me(by)
@@ -128,10 +133,12 @@ def set_password(
         wanted = _message(NewPassword, password=new, old=mine if own else None)
         signed_on(data, me, password_stdin, lambda client: client.set_password(user, wanted), mine)
     else:
-        with office(data) as desk:
+        mine = _own(password_stdin, by) if by else ""
+        new = _new(password_stdin, user, only=not by)
+        with editing(data) as editor:
             if by:
-                desk.authorise(by, _own(password_stdin, by), own=user)
-            desk.set_password(user, _new(password_stdin, user, only=not by))
+                editor.authorise(by, mine, own=user)
+            editor.set_password(user, new)
     say(f"{user} has a new password")
 
 
