@@ -77,6 +77,11 @@ class Alarms:
             for alarm in self._alarms.values()
         ]
 
+    def restore(self, name: str, state: AlarmStatus, since: int) -> None:
+        """Take over the state that the journal tells of before the engine ended; KeyError for an unknown alarm."""
+        alarm = self._alarms[name]
+        alarm.status, alarm.since = state, since
+
     def _journal_owed(self) -> None:
         while self._owed:
             body = self._owed.popleft()

@@ -196,3 +196,12 @@ def test_the_state_tells_the_condition_with_its_present_values(bench: MakeBench)
     it = bench()
     it.scan(7.25)
     assert [s.value_text for s in it.alarms.states()] == ["U.P > 8 psig (now 7.25 psig)"]
+
+
+def test_an_alarm_from_before_a_crash_still_waits_for_its_acknowledgement(bench: MakeBench) -> None:
+    it = bench()
+    it.alarms.restore("U.HIGH", AlarmStatus.RETURNED, 17)
+    it.scan(1.0)
+    assert (it.status(), it.alarms.states()[0].since) == ("returned", 17)
+    it.alarms.acknowledge("U.HIGH", ANNA, "seen")
+    assert it.status() == "normal"
