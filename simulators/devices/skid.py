@@ -36,6 +36,8 @@ WIRE_SCAN_S = 0.05
 WATCHDOG_SCANS = 3
 LOW_LEVEL = 0.01
 MIN_STEP_S = 0.002
+RUN_ON_S = 0.08
+"""How long the transfer pump runs on after a stop, as time at its speed: the totaliser's stop comes so much earlier."""
 MAX_SLIP = 0.5
 SLIP_S = 2.0
 
@@ -213,7 +215,7 @@ class Skid:
     @property
     def _watchdog_s(self) -> float:
         floor = WATCHDOG_SCANS * (self.nominal_step_s or WIRE_SCAN_S)
-        return max(self._holding[Holding.WATCHDOG] * 0.1, floor)
+        return max(self._setpoint(Holding.WATCHDOG), floor)
 
     def _permit(self, moves: bool) -> None:
         if not self.remote or (moves and self.trips):
@@ -228,17 +230,21 @@ class Skid:
     def _length(self, left: float) -> float:
         """A step short enough for the physics, and ending where the totaliser reaches its stop."""
         h = left / math.ceil(left / MAX_STEP_S)
-        stop = FQ_STOP.raw(self._stop_words)
-        flow = self.process.q_in
-        if stop and flow > 0.0:
-            to_stop = (stop * FQ_STOP.scale - self.totalised_ml) / flow
-            if to_stop > 0.0:
-                h = min(h, max(MIN_STEP_S, to_stop))
+        if (to_stop := self._to_stop_ml) is not None and self._holding[Holding.P102]:
+            pump = self.process.transfer_pump
+            h = min(h, max(MIN_STEP_S, to_stop / (max(pump.speed, self._setpoint(Holding.P102)) / 60.0)))
         return h
 
     @property
-    def _stop_words(self) -> list[int]:
-        return self._holding[Holding.FQ_STOP_HIGH : Holding.FQ_STOP_LOW + 1]
+    def _to_stop_ml(self) -> float | None:
+        """How much may still pass until the transfer pump has to be stopped, which then runs on a little."""
+        stop = FQ_STOP.decode(self._holding[Holding.FQ_STOP_HIGH : Holding.FQ_STOP_LOW + 1])
+        if stop <= 0.0:
+            return None
+        return stop - self.totalised_ml - self.process.transfer_pump.speed / 60.0 * RUN_ON_S
+
+    def _setpoint(self, which: Holding) -> float:
+        return self._holding[which] * HOLDING[which].scale
 
     def _control(self) -> None:
         holding, process = self._holding, self.process
@@ -248,11 +254,10 @@ class Skid:
             self._unfed_s = 0.0
         if self._armed and self.remote and self._unfed_s >= self._watchdog_s:
             self._trip(TRIP_WATCHDOG)
-        stop = FQ_STOP.raw(self._stop_words)
-        if stop and self.totalised_ml / FQ_STOP.scale >= stop - 1e-6:
+        if (to_stop := self._to_stop_ml) is not None and to_stop <= 1e-4:
             holding[Holding.P102] = 0
-        process.transfer_pump.target = holding[Holding.P102] * 0.1
-        process.retentate_valve.target = holding[Holding.PCV101] * 1e-4
+        process.transfer_pump.target = self._setpoint(Holding.P102)
+        process.retentate_valve.target = self._setpoint(Holding.PCV101) / 100.0
         process.permeate_valve.target = float(self._coil)
         process.inlet.target = holding[Holding.INLET]
         process.outlet.target = holding[Holding.OUTLET]
@@ -260,7 +265,7 @@ class Skid:
     def _regulate(self, h: float) -> None:
         """The flow loop of P101: correct the speed by the slip that the flow meter shows."""
         process, circuit = self.process, self.process.parameters.circuit
-        setpoint = self._holding[Holding.P101] * 0.1
+        setpoint = self._setpoint(Holding.P101)
         if setpoint <= 0.0:
             process.feed_pump.target = self._slip = 0.0
             return
@@ -274,7 +279,7 @@ class Skid:
 
         Through an open outlet the vessel is meant to empty.
         """
-        if self.process.p_feed / PA_PER_PSI > self._holding[Holding.TRIP_LIMIT] * 0.01:
+        if self.process.p_feed / PA_PER_PSI > self._setpoint(Holding.TRIP_LIMIT):
             self._trip(TRIP_PRESSURE)
         running = self._holding[Holding.P101] > 0
         if running and self._holding[Holding.OUTLET] == 0 and self.process.level < LOW_LEVEL:

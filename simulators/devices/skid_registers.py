@@ -64,12 +64,17 @@ class Holding(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Setpoint:
-    """Limits and default of one holding register, raw. ``safe`` is its value in the safe state; None: not touched."""
+    """Limits and default of one holding register, raw; value = raw x scale.
+
+    ``safe`` is its raw value in the safe state; None: not touched.
+    """
 
     low: int
     high: int
     default: int
     safe: int | None = None
+    scale: float = 1.0
+    unit: str = ""
 
     def moves(self, raw: int) -> bool:
         """Whether it would move something away from the safe state."""
@@ -78,15 +83,15 @@ class Setpoint:
 
 HOLDING: Final = {
     Holding.HEARTBEAT: Setpoint(0, 0xFFFF, 0),
-    Holding.WATCHDOG: Setpoint(10, 6000, 100),
-    Holding.P101: Setpoint(0, 30000, 0, safe=0),
-    Holding.P102: Setpoint(0, 10000, 0, safe=0),
-    Holding.PCV101: Setpoint(0, 10000, 10000, safe=10000),
+    Holding.WATCHDOG: Setpoint(10, 6000, 100, scale=0.1, unit="s"),
+    Holding.P101: Setpoint(0, 30000, 0, safe=0, scale=0.1, unit="mL/min"),
+    Holding.P102: Setpoint(0, 10000, 0, safe=0, scale=0.1, unit="mL/min"),
+    Holding.PCV101: Setpoint(0, 10000, 10000, safe=10000, scale=0.01, unit="%open"),
     Holding.INLET: Setpoint(0, 5, 0, safe=0),
     Holding.OUTLET: Setpoint(0, 2, 0, safe=0),
     Holding.FQ_STOP_HIGH: Setpoint(0, 0xFFFF, 0),
     Holding.FQ_STOP_LOW: Setpoint(0, 0xFFFF, 0),
-    Holding.TRIP_LIMIT: Setpoint(100, 4000, 3000),
+    Holding.TRIP_LIMIT: Setpoint(100, 4000, 3000, scale=0.01, unit="psig"),
     Holding.COMMAND: Setpoint(0, 1, 0),
 }
 DEFAULTS: Final = [HOLDING[address].default for address in Holding]

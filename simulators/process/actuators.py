@@ -16,11 +16,15 @@ class Motor:
     speed: float = 0.0
     coasting_s: float = 0.0
     """Time constant of running down after a stop when the brake has failed; 0 is healthy."""
+    mean: float = 0.0
+    """Mean speed over the last move, so that what was pumped does not depend on the length of the steps."""
 
     def move(self, h: float) -> None:
         """Run for h seconds."""
         lag = max(self.coasting_s, self.brake_s) if self.target <= 0.0 else self.lag_s
-        self.speed += (self.target - self.speed) * (1.0 - math.exp(-h / lag))
+        gained = (self.target - self.speed) * (1.0 - math.exp(-h / lag))
+        self.mean = self.target - gained * lag / h
+        self.speed += gained
         if self.target <= 0.0 and self.speed < 0.05:
             self.speed = 0.0
 

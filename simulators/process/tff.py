@@ -99,7 +99,7 @@ class TffProcess:
     def power_off(self) -> None:
         """All motors stand still at once and the valves rest in their safe positions, as after a loss of power."""
         for pump in (self.feed_pump, self.transfer_pump):
-            pump.target = pump.speed = 0.0
+            pump.target = pump.speed = pump.mean = 0.0
         self.retentate_valve.target = self.retentate_valve.position = 1.0
         self.permeate_valve.target = self.permeate_valve.position = 0.0
         for selector in (self.inlet, self.outlet):
@@ -128,10 +128,10 @@ class TffProcess:
 
     def _transfer(self, h: float) -> None:
         self.q_in = 0.0
-        if self.inlet.position == 0 or self.transfer_pump.speed <= 0.0:
+        if self.inlet.position == 0 or self.transfer_pump.mean <= 0.0:
             return
         stock: Liquid = getattr(self.ledger, INLETS[self.inlet.position])
-        moved = stock.take(self.transfer_pump.speed / 60.0 * h)
+        moved = stock.take(self.transfer_pump.mean / 60.0 * h)
         self.q_in = moved.volume_ml / h
         self.transferred_ml += moved.volume_ml
         self.ledger.retentate.add(moved)
