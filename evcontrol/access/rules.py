@@ -31,7 +31,7 @@ def canonical_password(password: str) -> str:
 def check_name(user: str) -> None:
     """Refuse a name that is not 1 to 64 plain letters, digits and ``. _ @ -``."""
     if not _NAME.fullmatch(user):
-        raise AccessError(f"{_shown(user)} is no user name: write 1 to 64 of A-Z a-z 0-9 . _ @ -, a letter first")
+        raise AccessError(f"{_shown(user)} is no user name: write 1 to 64 of A-Z a-z 0-9, then also . _ @ -")
 
 
 def check_full_name(full_name: str) -> None:
