@@ -20,6 +20,7 @@ from evcontrol.plant.model import (
     DeviceSpec,
     InterlockSpec,
     LoopSpec,
+    ModuleSpec,
     Plant,
     RateSpec,
     ReconcileSpec,
@@ -33,6 +34,7 @@ from evcontrol.plant.schema import (
     DeviceSection,
     InterlockSection,
     LoopSection,
+    ModuleSection,
     PlantFile,
     TagSection,
     TakeOverSection,
@@ -105,6 +107,7 @@ class _Loader:
             loops={name: self._loop(name, s, tags, writes) for name, s in self._file.loops.items()},
             interlocks={name: self._interlock(name, s, symbols) for name, s in self._file.interlocks.items()},
             alarms={name: self._alarm(name, s, symbols) for name, s in self._file.alarms.items()},
+            modules={name: _module(name, section) for name, section in self._file.modules.items()},
             symbols=symbols,
         )
         if not self._file.scan > 0:
@@ -270,7 +273,7 @@ class _Loader:
                 )
             states[content] = self._safe_state((*where, "safe_states", content), state, tags, writes)
         missing = [tag for tag in writes if tag.startswith(f"{name}.") and self._moves(writes[tag])]
-        for content, given in states.items():
+        for content, given in section.safe_states.items():
             for tag in missing:
                 if tag not in given:
                     self._wrong(
@@ -284,7 +287,7 @@ class _Loader:
             section.content_tag,
             states,
             section.safe_within,
-            section.max_held,
+            section.constants,
             tuple(ReconcileSpec(item.tag, item.tolerance) for item in section.reconcile),
             tuple(self._take_over((*where, "take_over"), item, symbols, tags, writes) for item in section.take_over),
             section.description,
@@ -422,3 +425,15 @@ class _Loader:
             )
         except errors as error:
             self._wrong(where, str(error))
+
+
+def _module(name: str, section: ModuleSection) -> ModuleSpec:
+    return ModuleSpec(
+        name=name,
+        area_m2=section.area,
+        fibres=section.fibres,
+        fibre_radius_mm=section.fibre_radius * 1000.0,
+        length_m=section.length,
+        max_uses=section.max_uses,
+        description=section.description,
+    )

@@ -13,6 +13,7 @@ from enum import StrEnum
 from drivers.driver import BoundPoint, Model
 from evcontrol.expression import Symbol
 from evcontrol.signals import TagTable
+from evcontrol.units import Quantity
 
 
 class OnSilence(StrEnum):
@@ -129,7 +130,7 @@ class UnitSpec:
 
     ``safe_states`` maps what the vessel holds (a label of the unit's ``content_tag``) to the value that each actuator
     takes; the entry ``default`` holds for every other content. ``safe_within_s`` is the real time in which a reachable
-    device must confirm it. ``max_held_s`` is the longest process time in Held before an alarm.
+    device must confirm it. ``constants`` are figures of its equipment.
     """
 
     name: str
@@ -137,9 +138,22 @@ class UnitSpec:
     content_tag: str
     safe_states: Mapping[str, Mapping[str, float]]
     safe_within_s: float
-    max_held_s: float
+    constants: Mapping[str, Quantity] = field(default_factory=dict)
     reconcile: tuple[ReconcileSpec, ...] = ()
     take_over: tuple[TakeOverSpec, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleSpec:
+    """A type of hollow-fibre membrane module; sizes of the fibres' lumen."""
+
+    name: str
+    area_m2: float
+    fibres: int
+    fibre_radius_mm: float
+    length_m: float
+    max_uses: int
     description: str = ""
 
 
@@ -229,6 +243,7 @@ class Plant:
     loops: Mapping[str, LoopSpec]
     interlocks: Mapping[str, InterlockSpec]
     alarms: Mapping[str, AlarmSpec]
+    modules: Mapping[str, ModuleSpec] = field(default_factory=dict)
     symbols: Mapping[str, Symbol] = field(default_factory=dict)
     """Every tag as a name of the expression language."""
 

@@ -8,11 +8,20 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from evcontrol.plant.model import FailureAction, LoopAction, OnSilence, Priority
 from evcontrol.signals import TagKind
-from evcontrol.units import UnitError, parse_quantity
+from evcontrol.units import Quantity, UnitError, parse_quantity
 
 
 def _seconds(value: object) -> object:
     return _in_unit(value, "s")
+
+
+def _quantity(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("write a quantity with its unit, such as '60 mL'")
+    try:
+        return parse_quantity(value)
+    except UnitError as error:
+        raise ValueError(str(error)) from None
 
 
 def _in_unit(value: object, unit: str) -> object:
@@ -26,6 +35,10 @@ def _in_unit(value: object, unit: str) -> object:
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
 """A time in seconds, written with its unit."""
+Measure = Annotated[Quantity, BeforeValidator(_quantity)]
+"""A figure with its unit."""
+SquareMetres = Annotated[float, BeforeValidator(lambda value: _in_unit(value, "m2")), Field(gt=0)]
+Metres = Annotated[float, BeforeValidator(lambda value: _in_unit(value, "m")), Field(gt=0)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -104,9 +117,20 @@ class UnitSection(Section):
     content_tag: str
     safe_states: dict[str, dict[str, Number | str]]
     safe_within: Seconds
-    max_held: Seconds
+    constants: dict[str, Measure] = {}
     reconcile: tuple[ReconcileSection, ...] = ()
     take_over: tuple[TakeOverSection, ...] = ()
+
+
+class ModuleSection(Section):
+    """One entry of ``modules:``."""
+
+    description: str = ""
+    area: SquareMetres
+    fibres: Annotated[int, Field(gt=0)]
+    fibre_radius: Metres
+    length: Metres
+    max_uses: Annotated[int, Field(gt=0)]
 
 
 class OnBadSection(Section):
@@ -174,6 +198,7 @@ class PlantFile(Section):
     loops: dict[str, LoopSection] = {}
     interlocks: dict[str, InterlockSection] = {}
     alarms: dict[str, AlarmSection] = {}
+    modules: dict[str, ModuleSection] = {}
 
 
 TagSection.model_rebuild()

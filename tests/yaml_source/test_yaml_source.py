@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,7 +72,5 @@ def test_nearest_names_a_close_word_or_the_few_known_ones() -> None:
 
 @given(st.text(alphabet=st.sampled_from(list("ab:-[]{}#&*!|>'\"%@`,? \n\t01.")), max_size=60))
 def test_no_text_escapes_as_anything_but_a_source_error(text: str) -> None:
-    try:
+    with contextlib.suppress(SourceError):
         Document(text, "f.yaml")
-    except SourceError as error:
-        assert error.mistakes

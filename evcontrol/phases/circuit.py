@@ -1,0 +1,106 @@
+"""What every filtration phase does with the skid: fill, circulate, open and shut the permeate, drain.
+
+Each begins with what is so already, so that a phase which runs again after a hold loses and doubles nothing.
+"""
+
+from __future__ import annotations
+
+from evcontrol.procedure.context import PhaseContext
+
+TMP_LOOP = "PIC_TMP"
+WEIGHT_LOOP = "WIC_RET"
+PERMEATE_CLOSING_S = 0.7
+"""From the command until the permeate stands still: half the travel of the valve, and the command itself."""
+SLOW_FLOW = 60.0
+"""Flow (mL/min) of the last part of a transfer by weight."""
+SLOW_PART_G = 15.0
+SLOW_TMP_PSI = 0.7
+"""Transmembrane pressure of the last part of a filtration by weight."""
+SLOW_S = 10.0
+"""How long the last part lasts at full flow, s."""
+EMPTY_G = 3.0
+"""Weight below which a vessel counts as empty."""
+READ_TOLERANCE_ML = 0.3
+
+FILLING = ("FQ_IN", "FT_IN", "WT_RET", "LT")
+FILLERS = ("FQ_IN_STOP", "INLET", "P102_SP")
+CIRCULATING = ("FT_FEED", "PT_FEED", "PT_RET", "PT_PERM", "TMP", "WT_RET", "RETENTATE", "LT", "SHEAR")
+CIRCULATORS = ("P101_SP", "PCV101_SP")
+FILTERING = ("WT_PERM", "FLUX", "CT", "TT", "XV102_FB")
+
+
+async def fill(context: PhaseContext, key: str, inlet: str, volume_ml: float, flow: float) -> None:
+    """Transfer a volume into the retentate vessel; the controller stops the pump itself by its totaliser."""
+    target = await context.once(key, lambda: round(context.value("FQ_IN") + volume_ml, 2))
+    if context.value("FQ_IN") < target - READ_TOLERANCE_ML:
+        await bound_dose(context, target)
+        await context.write(f"inlet {inlet}", INLET=inlet)
+        await context.write(f"transfer {volume_ml:g} mL of {inlet}", P102_SP=flow)
+        await context.until(f"FQ_IN >= {target - READ_TOLERANCE_ML:.2f} mL")
+    await end_transfer(context)
+
+
+async def fill_to_weight(context: PhaseContext, key: str, inlet: str, mass_g: float, flow: float) -> None:
+    """Transfer a mass into the retentate vessel by its balance, the last of it slowly."""
+    target = await context.once(key, lambda: round(context.value("WT_RET") + mass_g, 2))
+    missing = target - context.value("WT_RET")
+    if missing > 0.5:
+        stop = context.value("FQ_IN") + missing * 1.03 + 5.0
+        await bound_dose(context, stop)
+        await context.write(f"inlet {inlet}", INLET=inlet)
+        if missing > SLOW_PART_G:
+            await context.write(f"transfer {inlet} to {target:.1f} g", P102_SP=flow)
+            await context.until_reaches("WT_RET", target - SLOW_PART_G, 0.0)
+        await context.write("transfer the last of it slowly", P102_SP=min(flow, SLOW_FLOW))
+        await context.until_reaches("WT_RET", target, 0.2)
+    await end_transfer(context)
+
+
+async def bound_dose(context: PhaseContext, totaliser_ml: float) -> None:
+    """Have the controller stop the transfer pump by itself at a reading of its totaliser."""
+    context.allow("P102_SP", 0.0)
+    await context.write(f"transfer ends at {totaliser_ml:.1f} mL at the latest", FQ_IN_STOP=round(totaliser_ml, 2))
+
+
+async def end_transfer(context: PhaseContext) -> None:
+    """Stop the transfer pump and shut the inlet."""
+    await context.write("end the transfer", P102_SP=0.0)
+    await context.write("shut the inlet", INLET="none", FQ_IN_STOP=0.0)
+
+
+async def circulate(context: PhaseContext, flow: float) -> None:
+    """Bring the cross-flow to ``flow`` mL/min with the retentate valve open."""
+    await context.write("retentate valve open, retentate back to the vessel", PCV101_SP=100.0, OUTLET="closed")
+    await context.write(f"cross-flow {flow:g} mL/min", P101_SP=flow)
+
+
+async def filter_at(context: PhaseContext, tmp_psi: float) -> None:
+    """Open the permeate valve and hold the transmembrane pressure."""
+    if context.reading("XV102_FB").value != 1.0:
+        await context.write("open the permeate", XV102="open")
+    context.start_loop(TMP_LOOP, tmp_psi)
+
+
+async def end_filtering(context: PhaseContext) -> None:
+    """Shut the permeate valve and open the retentate valve."""
+    await context.write("shut the permeate", XV102="closed")
+    context.stop_loop(TMP_LOOP)
+    await context.write("retentate valve open", PCV101_SP=100.0)
+
+
+async def rest(context: PhaseContext) -> None:
+    """Stop the cross-flow."""
+    await context.write("stop the cross-flow", P101_SP=0.0)
+
+
+async def drain(context: PhaseContext, outlet: str, flow: float) -> None:
+    """Pump the vessel empty through ``outlet``, and push the hold-up after it with air."""
+    if context.value("RETENTATE") > EMPTY_G or "pushed out" not in context.progress:
+        hold_up = context.constant("hold_up", "mL")
+        await context.write(f"outlet {outlet}", OUTLET=outlet, PCV101_SP=100.0)
+        await context.write(f"pump out at {flow:g} mL/min", P101_SP=flow)
+        await context.until(f"RETENTATE < {EMPTY_G:g} g")
+        await context.for_seconds(60.0 * hold_up / flow + 3.0, "air pushes the hold-up out")
+        await context.record("pushed out", True)
+    await rest(context)
+    await context.write("shut the outlet", OUTLET="closed")

@@ -1,0 +1,190 @@
+"""Loading the product, concentrating it, and diafiltering it: ultrafiltration proper."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import ClassVar
+
+from evcontrol.phases import circuit
+from evcontrol.phases.flush import CROSS_FLOW, FILTRATION_ACTUATORS, FILTRATION_TAGS, TMP
+from evcontrol.phases.water import density
+from evcontrol.procedure.context import HoldRequiredError, PhaseContext
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+
+FILL_S = 6.0
+"""Time in which the circuit fills and the weights come to rest."""
+BUFFER_SPARE_ML = 30.0
+MAKE_UP_G = 1.0
+"""How far the retentate may stay below its weight after diafiltration."""
+
+
+class Load(Phase):
+    """Transfer the feed into the retentate vessel by weight."""
+
+    unit_class = "tff"
+    tags: ClassVar = (*circuit.FILLING, "RETENTATE", "CONTENT", "TT")
+    actuators: ClassVar = circuit.FILLERS
+    hazardous = True
+    max_speed = 30.0
+    arguments = (
+        Argument("mass", ArgumentKind.NUMBER, "mass of feed", "g", low=50.0),
+        Argument("flow", ArgumentKind.NUMBER, "flow of the transfer pump", "mL/min", "800 mL/min", 1.0, 1000.0),
+    )
+
+    async def running(self) -> None:
+        """Transfer, and put down what went in by balance and by totaliser."""
+        context = self.context
+        before = await context.once("before", lambda: [context.value("WT_RET"), context.value("FQ_IN")])
+        await context.set_tag("CONTENT", "product")
+        await circuit.fill_to_weight(context, "target_g", "feed", context.number("mass"), context.number("flow"))
+        await context.for_seconds(FILL_S, "weights come to rest")
+        await context.result("feed", round(context.value("WT_RET") - before[0], 2), "g")
+        await context.result("feed by totaliser", round(context.value("FQ_IN") - before[1], 2), "mL")
+
+
+class Concentrate(Phase):
+    """Concentrate at constant pressure and cross-flow to a mass of retentate or a volume concentration factor."""
+
+    unit_class = "tff"
+    tags: ClassVar = (*FILTRATION_TAGS, "VCF")
+    actuators: ClassVar = FILTRATION_ACTUATORS
+    loops: ClassVar = (circuit.TMP_LOOP,)
+    hazardous = True
+    max_speed = 30.0
+    arguments = (
+        Argument("vcf", ArgumentKind.NUMBER, "volume concentration factor to reach", "x", "", low=1.0, high=1000.0),
+        Argument("mass", ArgumentKind.NUMBER, "mass of retentate to reach, hold-up included", "g", "", low=1.0),
+        CROSS_FLOW,
+        TMP,
+    )
+
+    async def running(self) -> None:
+        """Circulate, filter, stop at the weight."""
+        context = self.context
+        vcf, mass = context.arguments["vcf"], context.arguments["mass"]
+        if (vcf is None) == (mass is None):
+            raise HoldRequiredError("the recipe must give either vcf or mass of retentate")
+        await circuit.circulate(context, context.number("cross_flow"))
+        await context.for_seconds(FILL_S, "the circuit fills")
+        start = await context.once("start", lambda: {"total_g": total_g(context), "perm_g": context.value("WT_PERM")})
+        hold_up = hold_up_g(context)
+        end = start["total_g"] / vcf if mass is None else mass
+        empty = context.value("RET_EMPTY")
+        target = await context.once("target_g", lambda: round(end - hold_up + empty, 2))
+        await context.pause_point()
+
+        def show() -> None:
+            weight = context.reading("RETENTATE").value
+            if not math.isnan(weight):
+                context.show_tag("VCF", start["total_g"] / max(1.0, weight + hold_up))
+
+        if context.value("WT_RET") > target:
+            await filter_to_weight(context, "WT_RET", target, show)
+        await context.for_seconds(FILL_S, "weights come to rest")
+        await context.result("VCF", round(start["total_g"] / total_g(context), 3), "x")
+        await context.result("retentate", round(total_g(context), 2), "g")
+        await context.result("permeate", round(context.value("WT_PERM") - start["perm_g"], 2), "g")
+        await circuit.rest(context)
+
+
+class Diafilter(Phase):
+    """Diafilter at constant volume: buffer follows the permeate by the retentate's weight."""
+
+    unit_class = "tff"
+    tags: ClassVar = (*FILTRATION_TAGS, "DV")
+    actuators: ClassVar = FILTRATION_ACTUATORS
+    loops: ClassVar = (circuit.TMP_LOOP, circuit.WEIGHT_LOOP)
+    hazardous = True
+    max_speed = 30.0
+    arguments = (
+        Argument("diavolumes", ArgumentKind.NUMBER, "diavolumes to exchange at most", "DV", low=0.1, high=50.0),
+        Argument("until", ArgumentKind.CONDITION, "end point before that, by conductivity", default=""),
+        CROSS_FLOW,
+        TMP,
+    )
+
+    async def running(self) -> None:
+        """Circulate, filter with buffer following, stop at the permeate's weight or the end point."""
+        context = self.context
+        await circuit.circulate(context, context.number("cross_flow"))
+        await context.for_seconds(FILL_S, "the circuit fills")
+        start = await context.once(
+            "start",
+            lambda: {
+                "total_g": total_g(context),
+                "ret_g": context.value("WT_RET"),
+                "perm_g": context.value("WT_PERM"),
+                "fq_ml": context.value("FQ_IN"),
+            },
+        )
+        wanted = context.number("diavolumes") * start["total_g"]
+        target = await context.once("target_g", lambda: round(start["perm_g"] + wanted, 2))
+        await context.pause_point()
+        if "done" not in context.progress:
+            if context.value("WT_PERM") < target:
+                await self._exchange(start, target, wanted)
+            await context.record("done", True)
+        await self._make_up(start)
+        await context.for_seconds(FILL_S, "weights come to rest")
+        permeate = context.value("WT_PERM") - start["perm_g"]
+        await context.result("diavolumes", round(permeate / start["total_g"], 3), "DV")
+        await context.result("permeate", round(permeate, 2), "g")
+        await context.result("buffer", round(context.value("FQ_IN") - start["fq_ml"], 2), "mL")
+        await context.result("conductivity", round(context.value("CT"), 3), "mS/cm")
+        await circuit.rest(context)
+
+    async def _exchange(self, start: dict[str, float], target: float, wanted: float) -> None:
+        context = self.context
+        await self._open_buffer(start["fq_ml"] + wanted / density(context.value("TT")) * 1.02 + BUFFER_SPARE_ML)
+
+        def show() -> None:
+            weight = context.reading("WT_PERM").value
+            if not math.isnan(weight):
+                context.show_tag("DV", (weight - start["perm_g"]) / start["total_g"])
+
+        context.start_loop(circuit.WEIGHT_LOOP, start["ret_g"])
+        end_point = context.arguments["until"]
+        if end_point is None:
+            await filter_to_weight(context, "WT_PERM", target, show)
+        else:
+            await circuit.filter_at(context, context.number("tmp"))
+            await context.until(end_point, unless=lambda: context.reading("WT_PERM").value >= target, show=show)
+            await circuit.end_filtering(context)
+
+    async def _make_up(self, start: dict[str, float]) -> None:
+        """Let the buffer bring the retentate back to its weight, and shut it."""
+        context = self.context
+        missing = start["ret_g"] - context.value("WT_RET")
+        if missing > MAKE_UP_G:
+            await self._open_buffer(context.value("FQ_IN") + missing + BUFFER_SPARE_ML)
+            context.start_loop(circuit.WEIGHT_LOOP, start["ret_g"])
+            await context.until(f"WT_RET >= {start['ret_g'] - MAKE_UP_G:.2f} g")
+        context.stop_loop(circuit.WEIGHT_LOOP)
+        await circuit.end_transfer(context)
+
+    async def _open_buffer(self, bound_ml: float) -> None:
+        await circuit.bound_dose(self.context, bound_ml)
+        await self.context.write("inlet buffer", INLET="buffer")
+
+
+async def filter_to_weight(context: PhaseContext, tag: str, target: float, show: Callable[[], None]) -> None:
+    """Filter until a balance reaches its target, the last of it slowly, and shut the permeate."""
+    missing = target - context.value(tag)
+    slow_from = target - math.copysign(circuit.SLOW_PART_G, missing)
+    if abs(missing) > circuit.SLOW_PART_G:
+        await circuit.filter_at(context, context.number("tmp"))
+        await context.until_reaches(tag, slow_from, 0.0, show=show)
+    await circuit.filter_at(context, min(circuit.SLOW_TMP_PSI, context.number("tmp")))
+    await context.until_reaches(tag, target, circuit.PERMEATE_CLOSING_S, show=show)
+    await circuit.end_filtering(context)
+
+
+def hold_up_g(context: PhaseContext) -> float:
+    """Mass of the liquid in the full circuit, which no balance weighs."""
+    return context.constant("hold_up", "mL") * density(context.value("TT"))
+
+
+def total_g(context: PhaseContext) -> float:
+    """Mass of the retentate in vessel and full circuit."""
+    return context.value("RETENTATE") + hold_up_g(context)

@@ -1,0 +1,54 @@
+"""Manual work: a question to be confirmed, and a value to be entered."""
+
+from __future__ import annotations
+
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+from evcontrol.procedure.prompts import PromptKind
+
+TEXT = Argument("text", ArgumentKind.TEXT, "what the person is asked")
+
+
+class PromptPhase(Phase):
+    """Ask a person to confirm, or to choose."""
+
+    arguments = (
+        TEXT,
+        Argument("choices", ArgumentKind.TEXT, "choices, separated by commas", default=""),
+    )
+
+    async def running(self) -> None:
+        """Ask, and put the choice down."""
+        listed = self.context.arguments["choices"]
+        choices = tuple(choice.strip() for choice in listed.split(",")) if listed else ()
+        kind = PromptKind.CHOICE if choices else PromptKind.CONFIRM
+        answer = await self.context.ask("answer", kind, str(self.context.arguments["text"]), choices=choices)
+        if choices:
+            await self.context.result("choice", str(answer))
+
+
+class EntryPhase(Phase):
+    """Ask a person for a number with a unit, or for a text, and put it into the record."""
+
+    arguments = (
+        TEXT,
+        Argument("name", ArgumentKind.TEXT, "what the value is, in the record"),
+        Argument("unit", ArgumentKind.TEXT, "unit of a number; without it a text is asked for", default=""),
+        Argument("low", ArgumentKind.TEXT, "least number, in the unit", default=""),
+        Argument("high", ArgumentKind.TEXT, "greatest number, in the unit", default=""),
+    )
+
+    async def running(self) -> None:
+        """Ask, and put the value down."""
+        arguments = self.context.arguments
+        unit = arguments["unit"]
+        limits = [float(arguments[name]) if arguments[name] else None for name in ("low", "high")]
+        answer = await self.context.ask(
+            "value",
+            PromptKind.NUMBER if unit else PromptKind.TEXT,
+            str(arguments["text"]),
+            unit=unit or "",
+            low=limits[0],
+            high=limits[1],
+        )
+        value = str(answer) if not unit else float(answer)
+        await self.context.result(str(arguments["name"]), value, unit or "")

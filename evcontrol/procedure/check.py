@@ -1,0 +1,229 @@
+"""Checking a recipe against a plant and the phase library, and binding it: the control recipe (ISA-88.00.01, 5.3.5)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from evcontrol.expression import Condition, ExpressionError, Reading, Symbol, compile_condition, compile_value
+from evcontrol.plant.model import OnSilence, Plant
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, UnknownPhaseError, phase_type, phase_types
+from evcontrol.procedure.recipe import Level, Recipe, Step
+from evcontrol.quality import GOOD
+from evcontrol.units import UnitError, parse_quantity
+from evcontrol.yaml_source import Mistake, SourceError, nearest
+from evcontrol.yaml_source import Path as Place
+
+ArgumentValue = float | str | bool | Condition | None
+FLAGS = {"yes": True, "no": False}
+
+
+@dataclass(frozen=True, slots=True)
+class BoundStep:
+    """An element bound to equipment: the plant's unit, the phase's class, and its arguments in their units."""
+
+    step: Step
+    unit: str
+    phase: type[Phase] | None
+    arguments: Mapping[str, ArgumentValue]
+    when: Condition | None
+    steps: tuple[BoundStep, ...]
+
+    def walk(self) -> Iterator[BoundStep]:
+        """This element and all below it."""
+        yield self
+        for step in self.steps:
+            yield from step.walk()
+
+
+@dataclass(frozen=True, slots=True)
+class ControlRecipe:
+    """A recipe bound to one plant with the parameters of one batch (as texts with their units)."""
+
+    recipe: Recipe
+    units: Mapping[str, str]
+    """The recipe's names of units and the plant's."""
+    parameters: Mapping[str, str]
+    procedure: BoundStep
+
+
+def bind(recipe: Recipe, plant: Plant, given: Mapping[str, str] | None = None) -> ControlRecipe:
+    """Check a recipe and bind it. ``given`` are parameters of this batch, such as ``{"tmp": "4 psi"}``.
+
+    Units are bound by class: the first free one of the plant. Raises SourceError with every mistake.
+    """
+    return _Binder(recipe, plant, given or {}).bind()
+
+
+class _Binder:
+    def __init__(self, recipe: Recipe, plant: Plant, given: Mapping[str, str]) -> None:
+        self._recipe = recipe
+        self._plant = plant
+        self._given = given
+        self._mistakes: list[Mistake] = []
+        self._units: dict[str, str] = {}
+        self._values: dict[str, Reading] = {}
+        self._scope: dict[str, Symbol] = {}
+        self._tags: dict[str, Symbol] = {}
+
+    def bind(self) -> ControlRecipe:
+        self._bind_units()
+        texts = self._parameters()
+        procedure = self._step(self._recipe.procedure)
+        if self._mistakes:
+            raise SourceError(self._mistakes)
+        return ControlRecipe(self._recipe, self._units, texts, procedure)
+
+    def _bind_units(self) -> None:
+        for name, unit_class in self._recipe.units.items():
+            free = [u.name for u in self._plant.units.values() if u.unit_class == unit_class]
+            free = [unit for unit in free if unit not in self._units.values()]
+            if not free:
+                known = {u.unit_class for u in self._plant.units.values()}
+                what = f"the plant {self._plant.name!r} has no free unit of class {unit_class!r}"
+                self._wrong(("units", name), what + ("" if unit_class in known else nearest(unit_class, known)))
+                continue
+            self._units[name] = free[0]
+            for tag, symbol in self._plant.symbols.items():
+                if self._plant.unit_of(tag) == free[0]:
+                    self._tags[f"{name}.{tag.partition('.')[2]}"] = symbol
+
+    def _parameters(self) -> dict[str, str]:
+        for name in self._given:
+            if name not in self._recipe.parameters:
+                what = f"the recipe has no parameter {name!r}{nearest(name, self._recipe.parameters)}"
+                self._wrong(("parameters",), what)
+        texts = {}
+        for name, spec in self._recipe.parameters.items():
+            text = self._given.get(name, spec.value)
+            with self._at(spec.place):
+                written = parse_quantity(spec.value)
+                value = parse_quantity(text, like=written.unit)
+                for limit, beyond in ((spec.low, "below"), (spec.high, "above")):
+                    if limit is None:
+                        continue
+                    bound = parse_quantity(limit).to(value.unit)
+                    if (value.value < bound) if beyond == "below" else (value.value > bound):
+                        self._wrong(spec.place, f"parameter {name}: {text} is {beyond} its limit {limit}")
+                self._values[name] = Reading(value.value, GOOD)
+                self._scope[name] = Symbol(name, value.unit.text)
+                texts[name] = text
+        return texts
+
+    def _step(self, step: Step) -> BoundStep:
+        unit = self._unit_of(step)
+        when = self._condition((*step.place, "when"), step.when) if step.when else None
+        phase = self._phase(step, unit) if step.level is Level.PHASE else None
+        arguments = self._arguments(step, phase) if phase is not None else {}
+        return BoundStep(step, unit, phase, arguments, when, tuple(self._step(below) for below in step.steps))
+
+    def _unit_of(self, step: Step) -> str:
+        if not step.unit:
+            return ""
+        if step.unit not in self._recipe.units:
+            what = f"unit {step.unit!r} is not among the recipe's units{nearest(step.unit, self._recipe.units)}"
+            self._wrong((*step.place, "unit"), what)
+        return self._units.get(step.unit, "")
+
+    def _phase(self, step: Step, unit: str) -> type[Phase] | None:
+        place = (*step.place, "phase")
+        try:
+            phase = phase_type(step.phase)
+        except UnknownPhaseError:
+            self._wrong(place, f"no phase is called {step.phase!r}{nearest(step.phase, phase_types())}")
+            return None
+        if phase.unit_class and not step.unit:
+            self._wrong(place, f"{step.phase} needs a unit of class {phase.unit_class!r}: write 'unit:' here or above")
+        elif phase.unit_class and unit:
+            self._fits(phase, step, unit)
+        return phase
+
+    def _fits(self, phase: type[Phase], step: Step, unit: str) -> None:
+        """Whether a unit has what a phase needs, and is safe without us."""
+        place = (*step.place, "phase")
+        has = self._plant.units[unit].unit_class
+        if has != phase.unit_class:
+            self._wrong(place, f"{step.phase} runs on units of class {phase.unit_class!r}, and {unit} is {has!r}")
+            return
+        for tag in (*phase.tags, *phase.actuators):
+            if f"{unit}.{tag}" not in self._plant.tags:
+                self._wrong(place, f"{step.phase} needs the tag {unit}.{tag}, which the plant does not have")
+        for loop in phase.loops:
+            if f"{unit}.{loop}" not in self._plant.loops:
+                self._wrong(place, f"{step.phase} needs the loop {unit}.{loop}, which the plant does not have")
+        for tag in phase.actuators if phase.hazardous else ():
+            spec = self._plant.writes.get(f"{unit}.{tag}")
+            if spec is None:
+                self._wrong(place, f"{step.phase} writes {unit}.{tag}, which the plant does not let be written")
+            elif spec.on_silence is OnSilence.RUNS_ON:
+                what = f"{step.phase} is hazardous, and {unit}.{tag} runs on when the engine falls silent"
+                self._wrong(place, f"{what}: give it a watchdog (on_silence in the plant file)")
+
+    def _arguments(self, step: Step, phase: type[Phase]) -> dict[str, ArgumentValue]:
+        known = {argument.name: argument for argument in phase.arguments}
+        for name in step.arguments:
+            if name not in known:
+                self._wrong((*step.place, "with", name), f"{step.phase} has no argument {name!r}{nearest(name, known)}")
+        values: dict[str, ArgumentValue] = {}
+        for name, argument in known.items():
+            text = step.arguments.get(name, argument.default)
+            if text is None:
+                what = f"{step.phase} needs {name!r} ({argument.description}): write it under 'with:'"
+                self._wrong(step.place, what)
+            else:
+                values[name] = self._value((*step.place, "with", name), argument, text) if text else None
+        return values
+
+    def _value(self, place: Place, argument: Argument, text: str) -> ArgumentValue:
+        match argument.kind:
+            case ArgumentKind.NUMBER:
+                return self._number(place, argument, text)
+            case ArgumentKind.CONDITION:
+                return self._condition(place, text)
+            case ArgumentKind.FLAG:
+                if text not in FLAGS:
+                    self._not_among(place, argument, text, list(FLAGS))
+                return FLAGS.get(text)
+            case ArgumentKind.CHOICE if text not in argument.choices:
+                self._not_among(place, argument, text, list(argument.choices))
+                return None
+            case _:
+                return text
+
+    def _not_among(self, place: Place, argument: Argument, text: str, choices: list[str]) -> None:
+        self._wrong(place, f"{argument.name}: {text!r} is none of {', '.join(choices)}")
+
+    def _number(self, place: Place, argument: Argument, text: str) -> float | None:
+        line, column = self._recipe.document.place(place)
+        with self._at(place):
+            value = compile_value(text, self._scope, unit=argument.unit, line=line, column=column)
+            number = value.evaluate(lambda name: self._values[name]).value
+            low, high = argument.low, argument.high
+            if (low is not None and number < low) or (high is not None and number > high) or math.isnan(number):
+                limits = f"{'' if low is None else f'{low:g}'}..{'' if high is None else f'{high:g}'} {argument.unit}"
+                self._wrong(place, f"{argument.name}: {number:g} {argument.unit} is outside {limits.strip()}")
+            return number
+        return None
+
+    def _condition(self, place: Place, text: str) -> Condition | None:
+        line, column = self._recipe.document.place(place)
+        with self._at(place):
+            return compile_condition(text, self._tags, line=line, column=column)
+        return None
+
+    @contextmanager
+    def _at(self, place: Place) -> Iterator[None]:
+        """Mistakes of units and expressions become mistakes of the file."""
+        try:
+            yield
+        except ExpressionError as error:
+            file = self._recipe.document.file
+            for one in (error, *error.more):
+                self._mistakes.append(Mistake(file, one.line, one.column, one.message))
+        except UnitError as error:
+            self._wrong(place, str(error))
+
+    def _wrong(self, place: Place, what: str) -> None:
+        self._mistakes.append(self._recipe.document.mistake(place, what))

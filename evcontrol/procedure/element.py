@@ -1,0 +1,92 @@
+"""The elements of one batch: their states, and how commands and ends travel through the tree (ISA-88.00.01, 6.4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from evcontrol.expression import Condition
+from evcontrol.procedure.check import BoundStep
+from evcontrol.procedure.context import PhaseContext
+from evcontrol.procedure.phase import Phase
+from evcontrol.procedure.recipe import Level
+from evcontrol.procedure.states import ACTIVE, FINAL, ON_DONE, State
+
+
+@dataclass(slots=True, eq=False)
+class Element:
+    """One procedural element of a running batch.
+
+    ``work`` is the task of a phase's running(), ``transient`` that of its holding, restarting, stopping or aborting.
+    ``accepted`` says that a person let the procedure go on although this element was stopped.
+    """
+
+    bound: BoundStep
+    parent: Element | None
+    children: list[Element] = field(default_factory=list)
+    state: State = State.IDLE
+    reason: str = ""
+    since: int = 0
+    when: Condition | None = None
+    waiting: str = ""
+    accepted: bool = False
+    phase: Phase | None = None
+    context: PhaseContext | None = None
+    work: asyncio.Task[None] | None = None
+    transient: asyncio.Task[str] | None = None
+    resumed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def path(self) -> str:
+        """Its place in the procedure; empty for the procedure itself."""
+        return self.bound.step.path
+
+    @property
+    def level(self) -> Level:
+        """What kind of element it is."""
+        return self.bound.step.level
+
+    @property
+    def is_phase(self) -> bool:
+        """Whether it is a phase."""
+        return self.level is Level.PHASE
+
+    @property
+    def active(self) -> bool:
+        """Whether it has begun and not ended."""
+        return self.state in ACTIVE
+
+    def walk(self) -> Iterator[Element]:
+        """This element and all below it, from the top."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def startable(self) -> list[Element]:
+        """The children whose turn it is."""
+        idle = [child for child in self.children if child.state is State.IDLE]
+        if self.level is Level.PARALLEL or not idle:
+            return idle
+        before = self.children[: self.children.index(idle[0])]
+        return idle[:1] if all(child.state in FINAL for child in before) else []
+
+    def next_state(self) -> State | None:
+        """The state that a group's children bring it to; None when it stays where it is."""
+        below = {child.state for child in self.children if child.active}
+        reached = {
+            State.RUNNING: all(child.state in FINAL for child in self.children),
+            State.HOLDING: below <= {State.HELD},
+            State.RESTARTING: not below & {State.RESTARTING, State.HELD},
+            State.PAUSING: below <= {State.PAUSED},
+            State.STOPPING: not below,
+            State.ABORTING: not below,
+        }
+        return ON_DONE[self.state] if reached.get(self.state, False) else None
+
+
+def tree(bound: BoundStep, parent: Element | None = None) -> Element:
+    """The elements of a control recipe, all Idle."""
+    element = Element(bound, parent, when=bound.when.fresh() if bound.when is not None else None)
+    element.children = [tree(step, element) for step in bound.steps]
+    return element

@@ -1,0 +1,96 @@
+"""What a phase is: its arguments, what it needs of a unit, and the code of its states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import EntryPoint, entry_points
+from typing import ClassVar
+
+from evcontrol.procedure.context import PhaseContext
+
+
+class ArgumentKind(StrEnum):
+    """What a recipe may write for an argument."""
+
+    NUMBER = "number"
+    """An expression over the recipe's parameters, in the argument's unit."""
+    TEXT = "text"
+    CHOICE = "choice"
+    FLAG = "yes or no"
+    CONDITION = "condition"
+    """A condition over the unit's tags, under the recipe's name of the unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a phase. ``default`` as a recipe would write it; None: must be given; empty: may be left out."""
+
+    name: str
+    kind: ArgumentKind
+    description: str
+    unit: str = ""
+    default: str | None = None
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+class Phase:
+    """Base of all phases.
+
+    The class says what the phase needs; :meth:`running` is its work. It is written so that it can begin anew: after a
+    hold, and after the engine was restarted, it runs again from its first line with the progress that it has recorded.
+    The safe state of the equipment is the supervisor's: a phase needs no ``finally``.
+    """
+
+    arguments: ClassVar[tuple[Argument, ...]] = ()
+    unit_class: ClassVar[str] = ""
+    """Class of the unit that it runs on; empty for manual work without a unit."""
+    tags: ClassVar[tuple[str, ...]] = ()
+    """Tags of the unit that it reads, without the unit's name."""
+    actuators: ClassVar[tuple[str, ...]] = ()
+    """Tags of the unit that it writes."""
+    loops: ClassVar[tuple[str, ...]] = ()
+    hazardous: ClassVar[bool] = False
+    """Moves something that must not run on when the engine falls silent."""
+    max_speed: ClassVar[float] = 1000.0
+    """Highest multiple of real time that it bears."""
+
+    def __init__(self, context: PhaseContext) -> None:
+        self.context = context
+
+    async def running(self) -> None:
+        """Do the phase's work; returning completes it."""
+        raise NotImplementedError
+
+    async def restarting(self) -> None:
+        """What comes between Held and Running; the equipment is in its safe state and may be commanded again."""
+
+    async def stopping(self) -> None:
+        """What is left to do when the phase is stopped; the equipment is in its safe state and stays there."""
+
+
+class UnknownPhaseError(LookupError):
+    """No installed package has a phase of that name."""
+
+
+def phase_type(name: str) -> type[Phase]:
+    """The phase of that name; UnknownPhaseError when none is installed."""
+    point = _entry_points().get(name)
+    if point is None:
+        raise UnknownPhaseError(name)
+    loaded = point.load()
+    if not (isinstance(loaded, type) and issubclass(loaded, Phase)):
+        raise TypeError(f"entry point {name} of evcontrol.phases is no Phase")
+    return loaded
+
+
+def phase_types() -> Mapping[str, type[Phase]]:
+    """All installed phases by name."""
+    return {name: phase_type(name) for name in sorted(_entry_points())}
+
+
+def _entry_points() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group="evcontrol.phases")}
