@@ -294,3 +294,58 @@ def test_a_closed_journal_takes_nothing(tmp_path: Path) -> None:
         journal.append(Kind.ALARM_STATE, ENGINE, {})
     assert journal.append_safety(Kind.SAFE_STATE, ENGINE, {}) is None
     asyncio.run(journal.flush())
+
+
+def test_no_new_segment_is_begun_while_the_old_one_cannot_be_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fdatasync
+
+    def refuse(fd: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    journal = open_journal(tmp_path, segment_bytes=1)
+    journal.append(Kind.ALARM_STATE, ENGINE, {})
+    monkeypatch.setattr(os, "fdatasync", refuse)
+    with pytest.raises(JournalUnavailableError, match="Input/output error"):
+        journal.append(Kind.ALARM_STATE, ENGINE, {})
+    assert journal.synced == (tmp_path / "000001.jsonl", 0)
+    assert len(segments(tmp_path)) == 1
+    monkeypatch.setattr(os, "fdatasync", real)
+    journal.append(Kind.ALARM_STATE, ENGINE, {})
+    assert journal.available
+    assert len(segments(tmp_path)) == 2
+    journal.close()
+    assert verify(tmp_path, journal.head).events == 2
+
+
+def test_a_sync_that_fails_in_the_thread_is_made_good_before_the_next_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system reports a failed write-back only once: who syncs next is told that all is well."""
+    real = os.fdatasync
+    begun, go = threading.Event(), threading.Event()
+
+    def fail_in_thread(fd: int) -> None:
+        if threading.current_thread() is threading.main_thread():
+            real(fd)
+            return
+        begun.set()
+        assert go.wait(20)
+        os.pwrite(fd, bytes(os.fstat(fd).st_size), 0)
+        raise OSError(errno.EIO, "Input/output error")
+
+    async def main() -> None:
+        journal = open_journal(tmp_path, segment_bytes=1)
+        monkeypatch.setattr(os, "fdatasync", fail_in_thread)
+        recording = asyncio.create_task(journal.record(Kind.ALARM_STATE, ENGINE, {}))
+        await asyncio.to_thread(begun.wait, 20)
+        go.set()
+        journal.append(Kind.ALARM_STATE, ENGINE, {})
+        await recording
+        monkeypatch.setattr(os, "fdatasync", real)
+        journal.close()
+        assert verify(tmp_path, journal.head).events == 2
+        assert verify(tmp_path, journal.head).intact
+
+    asyncio.run(main())

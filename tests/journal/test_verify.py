@@ -122,6 +122,14 @@ def test_every_fault_is_named_once_with_file_and_line(tmp_path: Path) -> None:
     ]
 
 
+def test_a_line_in_another_form_is_found_though_its_content_is_the_same(tmp_path: Path) -> None:
+    written(tmp_path, 12)
+    last = segments(tmp_path)[-1]
+    lines = last.read_bytes().splitlines(keepends=True)
+    last.write_bytes(b"".join(lines[:-1]) + lines[-1].replace(b":", b": ", 1))
+    assert "not in the form" in verify(tmp_path).faults[0]
+
+
 def test_checking_changes_nothing(tmp_path: Path) -> None:
     written(tmp_path, 12)
     last = segments(tmp_path)[-1]
