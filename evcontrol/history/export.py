@@ -50,13 +50,14 @@ def _head(tags: Sequence[Tag]) -> list[str]:
 
 
 def _slices(reader: HistoryReader, start: int, end: int, gaps: Sequence[Gap]) -> Iterator[tuple[int, int]]:
-    span = reader.span()
-    if span is None:
-        return
-    first = min([span[0], *(gap.start for gap in gaps)])
-    last = max([span[1], *(gap.start for gap in gaps)])
-    begin, end = max(start, first), min(end, last)
-    while begin <= end:
+    starts = [max(gap.start, start) for gap in gaps]
+    begin = start
+    while True:
+        upcoming = [reader.following(begin), *(t for t in starts if t >= begin)]
+        known = [t for t in upcoming if t is not None and t <= end]
+        if not known:
+            return
+        begin = min(known)
         yield begin, min(begin + SLICE_NS - 1, end)
         begin += SLICE_NS
 

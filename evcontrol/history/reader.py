@@ -24,6 +24,10 @@ class HistoryError(Exception):
     """The history cannot give what was asked for; one line."""
 
 
+class UnknownTagError(HistoryError):
+    """A tag that was never recorded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """The readings of one tag in order of time.
@@ -51,7 +55,7 @@ class HistoryReader:
     """The readings in ``directory/YYYY-MM.db``, over as many month files as needed.
 
     Times are process time in UTC ns; a range holds both its ends. HistoryError when a file is damaged or unreadable,
-    KeyError with the name for a tag that was never recorded.
+    UnknownTagError for a tag that was never recorded.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -69,6 +73,16 @@ class HistoryReader:
         """Times of the first and the last frame; None when there is none."""
         spans = [span for path in self._files() if (span := _span(path)) is not None]
         return (min(s[0] for s in spans), max(s[1] for s in spans)) if spans else None
+
+    def following(self, t: int) -> int | None:
+        """Time of the first frame at ``t`` or later; None when there is none."""
+        for month, path in month_files(self._directory):
+            if month >= month_of(t):
+                with _opened(path) as file:
+                    times = [time for layout in file.layouts if (time := file.following(layout, t)) is not None]
+                if times:
+                    return min(times)
+        return None
 
     def scans(self, start: int, end: int) -> TimeArray:
         """Times of all scans, each once."""
@@ -101,6 +115,8 @@ class HistoryReader:
                         found.update(here)
         if any(name not in found for name in tags):
             found = {**{tag.name: tag for tag in self.tags()}, **found}
+        if unknown := [name for name in tags if name not in found]:
+            raise UnknownTagError(f"never recorded: {', '.join(unknown)}")
         return {name: found[name] for name in tags}
 
     def raw(self, tags: Sequence[str], start: int, end: int) -> dict[str, Column]:
@@ -185,6 +201,12 @@ class _File:
         first = self._db.execute("SELECT min(t) FROM frames WHERE layout = ?", (layout.id,)).fetchone()
         last = self._db.execute("SELECT max(t) FROM frames WHERE layout = ?", (layout.id,)).fetchone()
         return first[0], last[0]
+
+    def following(self, layout: _Layout, t: int) -> int | None:
+        """Time of a layout's first frame at ``t`` or later."""
+        row = self._db.execute("SELECT min(t) FROM frames WHERE layout = ? AND t >= ?", (layout.id, t)).fetchone()
+        found: int | None = row[0]
+        return found
 
     def gaps(self, start: int, end: int) -> list[Gap]:
         """Gaps that touch a range."""

@@ -38,9 +38,10 @@ _log = structlog.get_logger(__name__)
 class Historian:
     """Keeps frames in ``directory/YYYY-MM.db``, by the month of their process time.
 
-    Beside a damaged file a second one is begun (``YYYY-MM.1.db``). While the disk refuses, ``trouble`` says why and readings wait in memory; what does not fit is dropped.
+    While the disk refuses, ``trouble`` says why and readings wait in memory; what does not fit is dropped.
     ``on_gap(from, to, reason)`` (process times, UTC ns) is called in the event loop's thread when the first scan is
-    dropped, and again with the same ``from`` when the gap has ended; it is also written into the history.
+    dropped, and again with the same ``from`` when the gap has ended; it is also written into the history. Beside a
+    damaged file a second one is begun (``YYYY-MM.1.db``).
     """
 
     def __init__(self, directory: Path, tags: TagTable, clock: Clock, *, buffer_frames: int = BUFFER_FRAMES) -> None:

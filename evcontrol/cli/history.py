@@ -1,0 +1,181 @@
+"""``evcontrol history``: readings from the data directory, with or without a running engine."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from evcontrol import quality
+from evcontrol.cli.connect import DEFAULT_DATA, Data
+from evcontrol.cli.fault import WRONG_USE, CliError
+from evcontrol.cli.output import AsJson, print_json, print_table, say
+from evcontrol.clock import NS, iso
+from evcontrol.history.aggregate import Aggregate
+from evcontrol.history.export import iso_ns, to_csv
+from evcontrol.history.layout import Gap
+from evcontrol.history.reader import Column, HistoryError, HistoryReader, UnknownTagError
+from evcontrol.signals import FloatArray, Tag
+
+app = typer.Typer(no_args_is_help=True, help="Look at the readings that were kept, and export them.")
+
+DEFAULT_PARTS = 20
+
+Tags = Annotated[list[str] | None, typer.Option("--tag", "-t", help="A tag; give it again for more.")]
+From = Annotated[str, typer.Option("--from", help="First process time, ISO 8601; without a zone it is UTC.")]
+To = Annotated[str, typer.Option("--to", help="Last process time, ISO 8601; without a zone it is UTC.")]
+
+
+@app.command()
+def query(
+    tag: Tags = None,
+    start: From = "",
+    end: To = "",
+    parts: Annotated[
+        int | None, typer.Option("--parts", min=1, help="Show means over so many equal parts of the time.")
+    ] = None,
+    data: Data = DEFAULT_DATA,
+    json: AsJson = False,
+) -> None:
+    """Show readings as means over parts of the time; without a tag, list what was recorded.
+
+    With --json and without --parts every single reading is given.
+    """
+    with _history(data) as reader:
+        first, last = _range(reader, data, start, end)
+        if not tag:
+            _list_tags(reader.tags(), first, last, json)
+            return
+        gaps = reader.gaps(first, last)
+        if json and parts is None:
+            print_json(_document([_readings(name, c) for name, c in reader.raw(tag, first, last).items()], gaps))
+            return
+        means = reader.aggregate(tag, first, last + 1, parts or DEFAULT_PARTS)
+        if json:
+            print_json(_document([_means(name, a) for name, a in means.items()], gaps))
+        else:
+            _print_means(means, reader.definitions(tag, first, last), gaps)
+
+
+@app.command()
+def export(
+    tag: Tags = None,
+    start: From = "",
+    end: To = "",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write.", show_default="stdout")] = None,
+    data: Data = DEFAULT_DATA,
+    json: AsJson = False,
+) -> None:
+    """Write every reading as CSV (with --json as JSON), with units and qualities; without a tag, of all tags."""
+    with _history(data) as reader:
+        first, last = _range(reader, data, start, end)
+        names = tag or [one.name for one in reader.tags()]
+        if json:
+            if out is not None:
+                raise CliError("--json writes to standard output: leave out --out", status=WRONG_USE)
+            columns = reader.raw(names, first, last)
+            print_json(_document([_readings(name, c) for name, c in columns.items()], reader.gaps(first, last)))
+        elif out is None:
+            to_csv(reader, names, first, last, sys.stdout)
+        else:
+            with out.open("w", encoding="utf-8", newline="") as file:
+                to_csv(reader, names, first, last, file)
+            say(f"{len(names)} tags from {iso(first)} to {iso(last)} are in {out}")
+
+
+def parse_time(text: str) -> int:
+    """An ISO 8601 time as UTC ns, to the nanosecond; without a zone it is UTC. CliError when it is none."""
+    fraction = re.search(r"[.,](\d{1,9})\d*", text)
+    try:
+        moment = datetime.fromisoformat(text.replace(fraction[0], "") if fraction else text)
+    except ValueError:
+        raise CliError(f"{text!r} is no ISO 8601 time, such as 2026-03-01T12:00:00Z", status=WRONG_USE) from None
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return round(moment.timestamp()) * NS + (int(fraction[1].ljust(9, "0")) if fraction else 0)
+
+
+@contextmanager
+def _history(data: Path) -> Iterator[HistoryReader]:
+    try:
+        yield HistoryReader(data / "history")
+    except UnknownTagError as error:
+        raise CliError(f"{error} (`evcontrol history query` lists the tags that were)") from error
+    except HistoryError as error:
+        raise CliError(str(error)) from error
+
+
+def _range(reader: HistoryReader, data: Path, start: str, end: str) -> tuple[int, int]:
+    span = reader.span()
+    if span is None:
+        raise CliError(f"there are no readings in {data / 'history'}")
+    first = parse_time(start) if start else span[0]
+    last = parse_time(end) if end else span[1]
+    if last < first:
+        raise CliError(f"the time ends ({iso(last)}) before it begins ({iso(first)})", status=WRONG_USE)
+    return first, last
+
+
+def _list_tags(tags: Sequence[Tag], first: int, last: int, json: bool) -> None:
+    if json:
+        listed = [{"tag": t.name, "unit": t.unit, "kind": t.kind.value, "description": t.description} for t in tags]
+        print_json({"from": iso(first), "to": iso(last), "tags": listed})
+        return
+    say(f"readings from {iso(first)} to {iso(last)}")
+    print_table(["Tag", "Unit", "Kind", "What it is"], [[t.name, t.unit, t.kind.value, t.description] for t in tags])
+
+
+def _print_means(means: dict[str, Aggregate], tags: dict[str, Tag], gaps: Sequence[Gap]) -> None:
+    head = ["From"]
+    for name, one in means.items():
+        head += [f"{name} [{one.unit}]" if one.unit else name, "Quality"]
+    rows = []
+    times = iso_ns(next(iter(means.values())).t)
+    for i, time in enumerate(times):
+        row = [time[:23] + "Z"]
+        for name, one in means.items():
+            mean = one.mean[i]
+            row += ["" if np.isnan(mean) else f"{mean:.{tags[name].decimals}f}", quality.text(int(one.q[i]))]
+        rows.append(row)
+    print_table(head, rows)
+    for gap in gaps:
+        say(f"no readings from {iso(gap.start)} to {iso(gap.end)}: {gap.reason}")
+
+
+def _document(series: list[dict[str, Any]], gaps: Sequence[Gap]) -> dict[str, Any]:
+    listed = [{"from": iso(gap.start), "to": iso(gap.end), "reason": gap.reason} for gap in gaps]
+    return {"series": series, "gaps": listed}
+
+
+def _readings(name: str, column: Column) -> dict[str, Any]:
+    found: dict[str, Any] = {"tag": name, "unit": column.unit, "t": iso_ns(column.t), "v": _numbers(column.v)}
+    if column.labels:
+        found["text"] = [column.text(i) for i in range(len(column))]
+    return {**found, "quality": _words(column.q.tolist())}
+
+
+def _means(name: str, one: Aggregate) -> dict[str, Any]:
+    return {
+        "tag": name,
+        "unit": one.unit,
+        "t": iso_ns(one.t),
+        "mean": _numbers(one.mean),
+        "low": _numbers(one.low),
+        "high": _numbers(one.high),
+        "quality": _words(one.q.tolist()),
+    }
+
+
+def _numbers(values: FloatArray) -> list[float | None]:
+    return [value if np.isfinite(value) else None for value in values.tolist()]
+
+
+def _words(codes: list[int]) -> list[str]:
+    known = {code: quality.text(code) for code in set(codes)}
+    return [known[code] for code in codes]
