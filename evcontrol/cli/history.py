@@ -134,7 +134,7 @@ def _list_tags(tags: Sequence[Tag], first: int, last: int, json: bool) -> None:
 def _print_means(means: dict[str, Aggregate], tags: dict[str, Tag], gaps: Sequence[Gap]) -> None:
     head = ["From"]
     for name, one in means.items():
-        head += [f"{name} [{one.unit}]" if one.unit else name, "Quality"]
+        head += [f"{name} ({one.unit})" if one.unit else name, "Quality"]
     rows = []
     times = iso_ns(next(iter(means.values())).t)
     for i, time in enumerate(times):
