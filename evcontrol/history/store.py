@@ -55,6 +55,7 @@ class Historian:
         self._readings_in = 0
         self._readings_out = 0
         self._lost: Gap | None = None
+        self._untold: list[Gap] = []
         self._since_commit = 0
         self._disk = threading.Lock()
         self._closing = threading.Event()
@@ -91,6 +92,7 @@ class Historian:
         self._since_commit += 1
         if self._virtual and self._since_commit >= VIRTUAL_SCANS:
             self._commit()
+        self._tell()
 
     async def run(self) -> None:
         """Commit what was kept, until cancelled."""
@@ -123,7 +125,8 @@ class Historian:
         left = [*self._in_hand, *self._waiting]
         frames = [item for item in left if isinstance(item, Frame)]
         if frames:
-            self.on_gap(frames[0].t, frames[-1].t, self.trouble)
+            self._untold.append(Gap(frames[0].t, frames[-1].t, self.trouble))
+        self._tell()
 
     # ------------------------------------------------------------------------------------- in the event loop's thread
 
@@ -135,7 +138,7 @@ class Historian:
     def _lose(self, t: int) -> None:
         if self._lost is None:
             self._lost = Gap(t, t, self.trouble or "the disk is too slow")
-            self.on_gap(t, t, self._lost.reason)
+            self._untold.append(self._lost)
         else:
             self._lost = Gap(self._lost.start, t, self._lost.reason)
 
@@ -143,7 +146,13 @@ class Historian:
         lost, self._lost = self._lost, None
         if lost is not None:
             self._waiting.append(lost)
-            self.on_gap(lost.start, lost.end, lost.reason)
+            self._untold.append(lost)
+
+    def _tell(self) -> None:
+        """Last of all, since who is told may fail too (its own disk may be the full one)."""
+        while self._untold:
+            gap = self._untold.pop(0)
+            self.on_gap(gap.start, gap.end, gap.reason)
 
     def _note_outage(self, t: int) -> None:
         previous, self._previous_end = self._previous_end, None

@@ -265,6 +265,34 @@ def test_what_does_not_fit_in_memory_is_a_gap(tmp_path: Path, monkeypatch: pytes
     assert [(gap.start, gap.end, gap.reason) for gap in reader.gaps(START, START + 200)] == [told[1]]
 
 
+def test_who_is_told_of_a_gap_may_fail_and_nothing_more_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(monkeypatch)
+
+    def unable(start: int, end: int, reason: str) -> None:
+        raise OSError("this disk is full, too")
+
+    async def main(clock: VirtualClock) -> None:
+        historian = Historian(tmp_path, make_tags(), clock, buffer_frames=60)
+        historian.on_gap = unable
+        disk.full = True
+        for i in range(60):
+            historian.keep(START + i, START + i, [frame(START + i, [i])])
+        with pytest.raises(OSError, match="too"):
+            historian.keep(START + 60, START + 60, [frame(START + 60, [60])])
+        disk.full = False
+        await historian.flush()
+        with pytest.raises(OSError, match="too"):
+            historian.keep(START + 61, START + 61, [frame(START + 61, [61])])
+        await historian.close()
+
+    run_virtual(main, START)
+    reader = HistoryReader(tmp_path)
+    assert reader.raw(["TEMP"], START, START + 99)["TEMP"].v.tolist() == [*range(60), 61.0]
+    assert [(gap.start, gap.end) for gap in reader.gaps(START, START + 99)] == [(START + 60, START + 60)]
+
+
 def test_what_the_disk_refuses_to_the_end_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = FullDisk(monkeypatch)
     told: list[tuple[int, int, str]] = []
