@@ -53,7 +53,9 @@ class Kind(StrEnum):
     PHASE_RESULT = "phase.result"  # name, value, unit
     PROMPT_OPENED = "prompt.opened"  # prompt, kind, text, unit, low, high, choices, meaning
     PROMPT_ANSWERED = "prompt.answered"  # prompt, key, value, unit, comment
-    RECONCILIATION_SHOWN = "reconciliation.shown"  # items: [{what, expected, read, verdict}], outage_s, hash
+    RECONCILIATION_SHOWN = (
+        "reconciliation.shown"  # batch, items: [{what, expected, read, verdict, value}], outage_s, hash, tags
+    )
     REPORT_MADE = "report.made"  # file, sha256
     # things with identity
     MATERIAL_RECEIVED = "material.received"  # material, lot, quantity, unit, expiry

@@ -13,6 +13,8 @@ TAG_KEY: Final = "tag:"
 ANSWER_KEY: Final = "answer:"
 """Prefix of the progress key of an answer that a person gave."""
 
+_PEOPLE: Final = frozenset({"user", "session", "denied"})
+
 
 @dataclass(slots=True)
 class ModuleView:
@@ -40,6 +42,8 @@ class BatchView:
     progress: dict[str, dict[str, Any]] = field(default_factory=dict)
     results: list[tuple[str, str, Any, str]] = field(default_factory=list)
     last_t: int = 0
+    unsigned: dict[str, float] = field(default_factory=dict)
+    """Expected readings of a reconciliation that was shown and not signed."""
 
     @property
     def state(self) -> str:
@@ -56,7 +60,7 @@ class PlantView:
         self.containers: dict[str, dict[str, Any]] = {}
         self.batches: dict[str, BatchView] = {}
         self.last_t = 0
-        """Process time of the last event, UTC ns."""
+        """Process time of the last event of an engine, UTC ns; people can be added while none runs."""
         self.stopped_orderly = True
         """Whether the last engine said that it stops."""
         for event in events:
@@ -64,7 +68,8 @@ class PlantView:
 
     def apply(self, event: Event) -> None:
         """Take one event in."""
-        self.last_t = max(self.last_t, event.t)
+        if event.kind.partition(".")[0] not in _PEOPLE:
+            self.last_t = max(self.last_t, event.t)
         self._batch(event)
         body = event.body
         match event.kind:
@@ -115,3 +120,7 @@ class PlantView:
                 progress[ANSWER_KEY + body["key"]] = body["value"]
             case Kind.PHASE_RESULT:
                 view.results.append((event.path, body["name"], body["value"], body["unit"]))
+            case Kind.RECONCILIATION_SHOWN:
+                view.unsigned = dict(body["tags"])
+            case Kind.SIGNATURE:
+                view.unsigned = {}

@@ -1,0 +1,175 @@
+"""All batches of an engine: making them, commanding them, and taking them up again after an outage."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from evcontrol.access.people import People
+from evcontrol.access.session import Session
+from evcontrol.access.sign import sign
+from evcontrol.batch.reconcile import Reconciliation, last_readings, outage_seconds, reconcile
+from evcontrol.clock import NS
+from evcontrol.control.gate import CommandRefusedError
+from evcontrol.control.interlocks import Interlocks
+from evcontrol.history.reader import HistoryReader
+from evcontrol.journal.events import ENGINE, Kind, Origin
+from evcontrol.journal.replay import BatchView
+from evcontrol.procedure.check import bind
+from evcontrol.procedure.context import Rooms
+from evcontrol.procedure.prompts import Answer
+from evcontrol.procedure.recipe import parse_recipe
+from evcontrol.procedure.run import BatchInfo, BatchRun, StartRefusedError
+from evcontrol.procedure.states import FINAL, Command, State
+
+LOOK_BACK_S = 3600
+"""Process time before the outage in which the last reading is looked for."""
+SUBJECT = "reconciliation of {batch}"
+MEANING = "I have compared what was expected with what is read; the batch may go on"
+
+
+class Batches:
+    """The batches that run, and those that have ended since the engine was started.
+
+    ``blockers`` tells in words what stands against starting a unit now.
+    """
+
+    def __init__(
+        self, rooms: Rooms, interlocks: Interlocks, blockers: Callable[[str], list[str]], history: Path
+    ) -> None:
+        self.runs: dict[str, BatchRun] = {}
+        self.reconciliations: dict[str, Reconciliation] = {}
+        self.on_change: Callable[[BatchRun], None] = lambda run: None
+        self._rooms = rooms
+        self._interlocks = interlocks
+        self._blockers = blockers
+        self._history = history
+
+    def active(self, unit: str = "") -> list[BatchRun]:
+        """The batches that have not ended, on one unit or on any."""
+        return [run for run in self.runs.values() if not run.ended and (not unit or unit in run.units)]
+
+    async def start(
+        self, recipe: str, recipe_name: str, parameters: Mapping[str, str], purpose: str, product: str, origin: Origin
+    ) -> BatchRun:
+        """Make a batch from the text of a recipe and start it.
+
+        Raises SourceError for a wrong recipe, StartRefusedError when equipment is not free or not ready.
+        """
+        control = bind(parse_recipe(recipe, recipe_name), self._rooms.plant, parameters)
+        reasons = [
+            f"{unit} is used by {run.id}" for unit in control.units.values() for run in self.active(unit)
+        ]  # fmt: skip
+        reasons += [reason for unit in control.units.values() for reason in self._blockers(unit)]
+        if reasons:
+            raise StartRefusedError("the batch cannot start", reasons)
+        batch = f"B-{len(self._rooms.view.batches) + 1:04d}"
+        body = {
+            "recipe": {
+                "name": control.recipe.name,
+                "version": control.recipe.version,
+                "hash": control.recipe.hash,
+                "text": recipe,
+                "file": recipe_name,
+            },
+            "purpose": purpose,
+            "product": product or control.recipe.product,
+            "units": dict(control.units),
+            "parameters": dict(control.parameters),
+        }
+        event = await self._rooms.journal.record(Kind.BATCH_CREATED, origin, body, batch=batch)
+        run = self._make(batch, body, event.t, control_parameters=control.parameters)
+        run.start(origin)
+        return run
+
+    async def command(self, batch: str, command: Command, origin: Origin, reason: str, path: str = "") -> None:
+        """Command a batch or the element at ``path``; on disk when this returns, unless it leads towards safety.
+
+        Raises KeyError, IllegalCommandError, StartRefusedError.
+        """
+        self.runs[batch].command(command, origin, reason, path)
+        if command in (Command.RESTART, Command.RESUME, Command.PAUSE):
+            await self._rooms.journal.flush()
+
+    async def answer(self, batch: str, prompt: str, value: Answer, origin: Origin, comment: str) -> None:
+        """Answer a question of a batch. Raises KeyError, AnswerError."""
+        await self.runs[batch].answer(prompt, value, origin, comment)
+
+    async def restore(self, before: int) -> None:
+        """Take up every batch that had not ended when the engine did (process time ``before``, UTC ns)."""
+        waiting = [view for view in self._rooms.view.batches.values() if State(view.state) not in FINAL]
+        for view in waiting:
+            run = self._make(view.batch, view.body, view.created, control_parameters=view.body["parameters"])
+            states = {path: State(state) for path, state in view.states.items()}
+            run.restore(states, view.progress)
+        for view in waiting:
+            run = self.runs[view.batch]
+            if not run.ended:
+                for unit in run.units:
+                    await self._rooms.gate.make_safe(unit, "the engine was restarted", batch=run.id)
+                await self._show(run, view, before)
+
+    async def sign(
+        self, batch: str, shown_hash: str, session: Session, password: str, comment: str, people: People
+    ) -> None:
+        """Sign a reconciliation as it was shown, so that the batch may be restarted. Raises AccessError, KeyError."""
+        shown = self.reconciliations[batch]
+        if shown.shown_hash != shown_hash:
+            raise StartRefusedError("not signed", ["this is not what is shown now: look at it again"])
+        subject = SUBJECT.format(batch=batch)
+        body = await sign(people, self._rooms.clock, session, password, MEANING, subject, shown_hash)
+        origin = Origin.user(session.user, session.station)
+        await self._rooms.journal.record(Kind.SIGNATURE, origin, body | {"comment": comment}, batch=batch)
+        self.runs[batch].reconciliation_due = False
+
+    async def hold_all(self, reason: str) -> None:
+        """Hold every batch and wait until each is held or ended."""
+        for run in self.active():
+            run.hold(reason)
+        while any(run.state not in FINAL | {State.HELD} for run in self.runs.values()):
+            await self._rooms.next_scan()
+
+    async def close(self) -> None:
+        """End all tasks."""
+        await asyncio.gather(*(run.close() for run in self.runs.values()))
+
+    def _make(
+        self, batch: str, body: Mapping[str, Any], created: int, control_parameters: Mapping[str, str]
+    ) -> BatchRun:
+        recipe = parse_recipe(body["recipe"]["text"], body["recipe"]["file"])
+        control = bind(recipe, self._rooms.plant, control_parameters)
+        info = BatchInfo(batch, body["recipe"]["name"], body["product"], body["purpose"], created)
+        run = BatchRun(self._rooms, info, control, self._blockers, self._settle)
+        run.on_change = self.on_change
+        self.runs[batch] = run
+        return run
+
+    def _settle(self, unit: str, origin: Origin, reason: str) -> None:
+        """What a start or restart by a person resets: interlocks whose causes are gone, and the safe state."""
+        obstacles = self._interlocks.reset_unit(unit, origin, reason)
+        if obstacles:
+            raise StartRefusedError(f"{unit} cannot start", obstacles)
+        try:
+            self._rooms.gate.release_safe(unit)
+        except CommandRefusedError as refused:
+            raise StartRefusedError(f"{unit} cannot start", [str(refused)]) from None
+
+    async def _show(self, run: BatchRun, view: BatchView, before: int) -> None:
+        """Compare what was last read before the outage with what is read now, and put it into the journal."""
+        tags = [spec.tag for unit in run.units for spec in self._rooms.plant.units[unit].reconcile]
+        reader = HistoryReader(self._history)
+        expected = last_readings(reader, tags, before - LOOK_BACK_S * NS, before + 1)
+        # What was shown and never signed stays what it is compared with.
+        expected |= view.unsigned
+        now = self._rooms.clock.now()
+        shown = reconcile(
+            self._rooms.plant, self._rooms.image, run.id, run.units, expected, outage_seconds(before, now)
+        )
+        body = shown.body() | {
+            "hash": shown.shown_hash,
+            "tags": {tag: expected[tag] for tag in tags if tag in expected},
+        }
+        self.reconciliations[run.id] = shown
+        await self._rooms.journal.record(Kind.RECONCILIATION_SHOWN, ENGINE, body, batch=run.id)

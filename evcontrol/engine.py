@@ -1,0 +1,346 @@
+"""The engine: builds the rooms of a plant, starts and stops them in order, and ties findings to what follows."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import structlog
+from filelock import FileLock, Timeout
+
+from drivers.driver import Driver, Link, LinkState
+from drivers.registry import driver_type
+from evcontrol.access.people import People
+from evcontrol.access.session import Sessions
+from evcontrol.acquisition.image import ProcessImage
+from evcontrol.acquisition.scan import Scan, Scanner
+from evcontrol.alarms.alarms import Alarms
+from evcontrol.batch.batches import Batches
+from evcontrol.clock import NS, Clock, ClockKind, ScaledClock
+from evcontrol.control.gate import Gate, SafeReport
+from evcontrol.control.interlocks import Interlocks
+from evcontrol.control.loops import LoopMode, Loops
+from evcontrol.control.owner import Mode
+from evcontrol.history.store import Historian
+from evcontrol.journal.events import ENGINE, Kind
+from evcontrol.journal.replay import PlantView
+from evcontrol.journal.store import Journal, JournalUnavailableError, read_events
+from evcontrol.pace import Limit, SpeedGovernor
+from evcontrol.plant.model import InterlockSpec, Plant
+from evcontrol.procedure.context import Rooms
+from evcontrol.procedure.run import BatchRun
+from evcontrol.quality import is_bad
+
+OBSERVE_S = 5.0
+"""Longest real time for which the engine looks before it does anything."""
+LINK_LOST_S = 1.0
+"""Process time after which a lost link holds the batches behind it."""
+HISTORY_BEHIND_S = 3.0
+"""Real time by which the history may be behind the readings before the batches are held."""
+JOURNAL_RETRY_S = 1.0
+MakeDriver = Callable[[str], Driver]
+
+_log = structlog.get_logger(__name__)
+
+
+class EngineError(Exception):
+    """The engine cannot start; one line that says why and what to do."""
+
+
+class Engine:
+    """One plant under control. ``make_driver`` makes the driver of a device (None: as the plant file says)."""
+
+    def __init__(self, plant: Plant, data: Path, clock: Clock, make_driver: MakeDriver | None = None) -> None:
+        if clock.kind is ClockKind.SCALED and not plant.simulated:
+            raise EngineError("a speed other than 1 is for simulated equipment only")
+        self.plant, self.data, self.clock = plant, data, clock
+        self._lock = FileLock(data / "run" / "lock")
+        self._take_lock()
+        self.journal = Journal(data / "journal", clock)
+        self.view = PlantView(read_events(data / "journal"))
+        self._before = self.view.last_t
+        self.journal.subscribe(self.view.apply)
+        self.historian = Historian(data / "history", plant.tags, clock)
+        self.image = ProcessImage(plant.tags, plant.internal)
+        make = make_driver or self._make_driver
+        self.drivers: dict[str, Driver] = {name: make(name) for name in plant.devices}
+        self.scanner = Scanner(plant, self.drivers, self.image, clock)
+        self.gate = Gate(plant, self.drivers, self.image, self.journal, clock, self.scanner.next_scan)
+        self.interlocks = Interlocks(plant, self.image, self.gate, self.journal, clock)
+        self.loops = Loops(plant, self.image, self.gate, self.journal, clock)
+        self.alarms = Alarms(plant, self.image, self.journal, clock)
+        self.people = People(data / "people.json", clock)
+        self.sessions = Sessions(self.people, clock)
+        rooms = Rooms(
+            plant, self.image, self.journal, self.gate, self.loops, clock, self.scanner.next_scan, self.view
+        )  # fmt: skip
+        self.batches = Batches(rooms, self.interlocks, self.blockers, data / "history")
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._observed = False
+        self._journal_retry = 0.0
+        self._trouble = ""
+        self._governor: SpeedGovernor | None = None
+        self._tie()
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    async def start(self, asked_speed: float = 1.0) -> None:
+        """Connect, look, and take up the batches that ran. JournalUnavailableError when nothing can be kept."""
+        body = {
+            "version": version("evcontrol"), "plant": self.plant.name, "plant_hash": self.plant.hash,
+            "clock": self.clock.kind.value, "speed": self.clock.speed, "simulated": self.plant.simulated,
+            "previous_end": "orderly" if self.view.stopped_orderly else "died",
+        }  # fmt: skip
+        await self.journal.record(Kind.ENGINE_STARTED, ENGINE, body)
+        if isinstance(self.clock, ScaledClock):
+            self._governor = SpeedGovernor(self.clock, asked_speed, self._speed_limits, self.journal)
+        self._restore_tags()
+        for driver in self.drivers.values():
+            await driver.start()
+        self._spawn(self.historian.run(), "history")
+        self._spawn(self.scanner.run(), "scan")
+        await self._observe()
+        if self._before:
+            await self.batches.restore(self._before)
+        gc.collect()
+        gc.freeze()
+
+    async def stop(self, reason: str) -> list[SafeReport]:
+        """Hold every batch, make every unit safe, and end; what could not be made safe stands in the reports."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(unit.safe_within_s for unit in self.plant.units.values()) + 5.0):
+                await self.batches.hold_all(f"the engine stops: {reason}")
+        reports = [await self.gate.make_safe(unit, f"the engine stops: {reason}") for unit in self.plant.units]
+        await self.batches.close()
+        await self.gate.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for driver in self.drivers.values():
+            await driver.stop()
+        await self.historian.close()
+        self.journal.append_safety(Kind.ENGINE_STOPPED, ENGINE, {"reason": reason})
+        with suppress(JournalUnavailableError):
+            await self.journal.flush()
+        self.journal.close()
+        self._lock.release()
+        gc.unfreeze()
+        return reports
+
+    async def failed(self) -> None:
+        """Wait until a task without which nothing goes on has ended; raises what ended it."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+            raise RuntimeError(f"{task.get_name()} ended by itself")
+
+    # -- what stands against a start ---------------------------------------------------------------------------------
+
+    def blockers(self, unit: str) -> list[str]:
+        """Why a batch cannot be started or restarted on a unit now, in words."""
+        reasons = []
+        for name in self._devices_of(unit):
+            link = self.drivers[name].link
+            if link.state is not LinkState.READY:
+                reasons.append(f"{name} is {link.state}{f' ({link.reason})' if link.reason else ''}")
+        for tag in self.plant.writes_of(unit):
+            if not reasons and is_bad(self.image.reading(tag).quality):
+                reasons.append(f"{tag} cannot be read")
+        if self.gate.mode(unit) is not Mode.AUTOMATIC:
+            reasons.append(f"{unit} is in {self.gate.mode(unit)} mode: set it to automatic first")
+        if not reasons:
+            reasons += self.interlocks.still_true(unit)
+        if not self.journal.available:
+            reasons.append(f"the journal cannot be written ({self.journal.trouble})")
+        if self.historian.trouble:
+            reasons.append(f"the history cannot be written ({self.historian.trouble})")
+        return reasons
+
+    # -- what follows what -------------------------------------------------------------------------------------------
+
+    def _tie(self) -> None:
+        """Connect what one room finds with what the others do about it."""
+        for name, driver in self.drivers.items():
+            driver.on_link = lambda link, name=name: self._link_changed(name, link)
+        self.historian.on_gap = self._gap
+        self.interlocks.on_trip = self._tripped
+        self.gate.on_local = self._local
+        self.scanner.on_failure = self._room_failed
+        self.batches.on_change = self._batch_changed
+        self.scanner.stages += [
+            self.gate.on_scan,
+            self.alarms.evaluate,
+            self._interlocks,
+            self.loops.evaluate,
+            self._keep,
+            self._watch,
+        ]
+        self.scanner.after += [self.gate.flush_modulating, self.gate.feed]
+
+    def _interlocks(self, scan: Scan) -> None:
+        if self._observed:
+            self.interlocks.evaluate(scan)
+
+    def _keep(self, scan: Scan) -> None:
+        self.historian.keep(scan.t, scan.wall, scan.frames)
+
+    def _watch(self, scan: Scan) -> None:
+        """What the engine looks at itself each scan: its own tags, links, journal, history, speed, batches."""
+        self._own_tags(scan)
+        for run in self.batches.active():
+            self._watch_links(run, scan)
+        self._watch_storage()
+        for run in self.batches.active():
+            run.on_scan()
+        if self._governor is not None:
+            self._governor.evaluate(scan)
+
+    def _own_tags(self, scan: Scan) -> None:
+        tags: Mapping[str, float] = {
+            "SYS.SPEED": self.clock.speed,
+            "SYS.SCAN_LATE": max(0.0, scan.late_ms),
+            "SYS.HISTORY_LAG": self.historian.lag_s,
+        }
+        for name, value in tags.items():
+            if name in self.plant.internal:
+                self.image.set_internal(name, value)
+
+    def _watch_links(self, run: BatchRun, scan: Scan) -> None:
+        for unit in run.units:
+            for name in self._devices_of(unit):
+                link = self.drivers[name].link
+                if link.state is not LinkState.READY and scan.t - link.since >= LINK_LOST_S * NS:
+                    run.hold(f"{name} is lost ({link.reason or link.state})")
+
+    def _watch_storage(self) -> None:
+        trouble = ""
+        if not self.journal.available:
+            trouble = f"the journal cannot be written ({self.journal.trouble})"
+            if self.clock.monotonic() >= self._journal_retry:
+                self._journal_retry = self.clock.monotonic() + JOURNAL_RETRY_S
+                self._spawn_once(self._retry_journal(), "journal retry")
+        elif self.historian.trouble:
+            trouble = f"the history cannot be written ({self.historian.trouble})"
+        elif self.clock.kind is not ClockKind.VIRTUAL and self.historian.lag_s > HISTORY_BEHIND_S * self.clock.speed:
+            trouble = f"the history is {self.historian.lag_s:.0f} s behind"
+        if trouble and not self._trouble:
+            _log.error("holding all batches", reason=trouble)
+            for run in self.batches.active():
+                run.hold(trouble)
+        self._trouble = trouble
+
+    async def _retry_journal(self) -> None:
+        await self.journal.retry()
+
+    def _link_changed(self, name: str, link: Link) -> None:
+        tag = f"SYS.LINK_{name.replace('-', '_')}"
+        if tag in self.plant.internal:
+            self.image.set_internal(tag, link.state.value)
+        body = {"device": name, "state": link.state.value, "reason": link.reason}
+        self.journal.append_safety(Kind.LINK_STATE, ENGINE, body)
+
+    def _gap(self, start: int, end: int, reason: str) -> None:
+        self.journal.append_safety(Kind.HISTORY_GAP, ENGINE, {"from": start, "to": end, "reason": reason})
+
+    def _tripped(self, spec: InterlockSpec, cause: str) -> None:
+        why = f"interlock {spec.name}: {cause}"
+        self.loops.stop_unit(spec.unit, ENGINE, why)
+        for run in self.batches.active(spec.unit):
+            run.hold(why)
+        self._spawn_once(self.gate.make_safe(spec.unit, why), f"make {spec.unit} safe")
+
+    def _local(self, unit: str, tag: str, expected: float, read: float) -> None:
+        for run in self.batches.active(unit):
+            run.hold(f"{tag} was changed at the device (commanded {expected:g}, reads {read:g})")
+
+    def _room_failed(self, what: str, error: Exception) -> None:
+        """A stage or a driver failed: that must not be, and whatever it was, the equipment is made safe."""
+        why = f"{what} failed ({type(error).__name__}: {error}); the details are in log/engine.log"
+        for run in self.batches.active():
+            run.hold(why)
+        for unit in self.plant.units:
+            if not self.gate.is_safe_held(unit):
+                self._spawn_once(self.gate.make_safe(unit, why), f"make {unit} safe")
+
+    def _batch_changed(self, run: BatchRun) -> None:
+        for unit in run.units:
+            if f"{unit}.STATE" in self.plant.internal:
+                self.image.set_internal(f"{unit}.STATE", run.state.value)
+            if f"{unit}.PHASE" in self.plant.internal:
+                self.image.set_internal(f"{unit}.PHASE", ", ".join(run.running()))
+
+    # -- helpers -----------------------------------------------------------------------------------------------------
+
+    def _take_lock(self) -> None:
+        (self.data / "run").mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise EngineError(f"{self.data}: another engine runs on this data directory") from None
+
+    def _make_driver(self, name: str) -> Driver:
+        spec = self.plant.devices[name]
+        return driver_type(spec.driver)(name, spec.options, spec.points, self.clock)
+
+    def _devices_of(self, unit: str) -> list[str]:
+        """The devices that have tags of a unit."""
+        return [
+            name
+            for name, device in self.plant.devices.items()
+            if any(self.plant.unit_of(point.tag.name) == unit for point in device.points)
+        ]
+
+    def _restore_tags(self) -> None:
+        """The units' own tags as the journal tells of them; what was never set is at rest."""
+        for unit in self.plant.units.values():
+            for name, value in (
+                (unit.content_tag, "empty"),
+                (f"{unit.name}.STATE", "Idle"),
+                (f"{unit.name}.PHASE", ""),
+            ):
+                if name in self.plant.internal:
+                    self.image.set_internal(name, value)
+        for name, value in self.view.tags.items():
+            if name in self.plant.internal:
+                self.image.set_internal(name, value)
+
+    async def _observe(self) -> None:
+        """Look at the plant before anything is written: until every link is up, or for a bounded time."""
+        end = self.clock.monotonic() + OBSERVE_S
+        await self.scanner.next_scan()
+        while self.clock.monotonic() < end:
+            if all(driver.link.state is LinkState.READY for driver in self.drivers.values()):
+                break
+            await self.scanner.next_scan()
+        await self.scanner.next_scan()
+        self._observed = True
+
+    def _speed_limits(self) -> Iterable[Limit]:
+        runs = self.batches.active()
+        yield from (Limit(*run.max_speed()) for run in runs)
+        if not runs:
+            yield Limit(1.0, "no batch runs")
+        for name, driver in self.drivers.items():
+            if driver.link.state is not LinkState.READY:
+                yield Limit(1.0, f"{name} is {driver.link.state}")
+        for loop in self.loops.states():
+            if loop.mode is not LoopMode.OFF:
+                yield Limit(loop.spec.max_scan_s / self.plant.wire_scan_s, loop.spec.name)
+
+    def _spawn(self, work: Any, name: str) -> None:
+        self._tasks.add(asyncio.create_task(work, name=name))
+
+    def _spawn_once(self, work: Any, name: str) -> None:
+        """A task that ends by itself; a failure of it is logged."""
+        task: asyncio.Task[Any] = asyncio.create_task(work, name=name)
+        task.add_done_callback(_ended)
+
+
+def _ended(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("a task of the engine failed", task=task.get_name(), exc_info=error)
