@@ -87,6 +87,7 @@ class Group:
         self._items: dict[str, _Item] = {}
         self._reasons: list[str] = []
         self._overtaken = ""
+        self._begun = False
         self._task: asyncio.Task[CommandResult] | None = None
 
     def start(self) -> asyncio.Task[CommandResult]:
@@ -96,8 +97,10 @@ class Group:
 
     def overtake(self, reason: str) -> None:
         """End at once: what is not sent is not sent any more."""
+        if self._overtaken:
+            return
         self._overtaken = reason
-        if self._task is not None:
+        if self._begun and self._task is not None:  # a task cancelled before it began would not even answer
             self._task.cancel()
 
     def supersede(self, tag: str) -> None:
@@ -107,11 +110,13 @@ class Group:
             self._settle(item, Outcome.UNKNOWN, "overtaken by a later command before it was read back")
 
     async def _run(self) -> CommandResult:
+        if self._overtaken:
+            return CommandResult(Outcome.REJECTED, f"not sent: {self._overtaken}", {})
+        self._begun = True
         try:
             await self._intend()
-            if not self._overtaken:
-                await self._send()
-                await self._read_back()
+            await self._send()
+            await self._read_back()
         except asyncio.CancelledError:
             self._abandon(self._overtaken or "the engine stopped")
         except Exception:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -19,55 +18,16 @@ from evcontrol.control.field import Field
 from evcontrol.control.local import LocalWatch
 from evcontrol.control.modulating import Modulator
 from evcontrol.control.owner import Holder, Mode, Owner, Owners
+from evcontrol.control.passes import GatePass
+from evcontrol.control.rules import Rules, UnitState
 from evcontrol.control.safe import SafeKeeper, SafeReport, SafeRun
 from evcontrol.journal.events import ENGINE, Kind, Origin, ProcessActor
 from evcontrol.journal.store import Journal, JournalUnavailableError
-from evcontrol.plant.model import OnSilence, Plant
+from evcontrol.plant.model import Plant
 
 __all__ = ["CommandRefusedError", "CommandResult", "Gate", "GatePass", "SafeReport"]
 
 _log = structlog.get_logger(__name__)
-
-
-class GatePass:
-    """The permission of one phase to command its unit; the gate takes it back by revoking it."""
-
-    def __init__(self, gate: Gate, unit: str, name: str, batch: str, path: str) -> None:
-        self._gate = gate
-        self.unit = unit
-        self.name = name
-        self.batch = batch
-        self.path = path
-        self.valid = True
-        self.allowed: list[str] = []
-
-    async def write(self, values: Mapping[str, float], why: str) -> CommandResult:
-        """Command tags of the unit as one group; the caller decides what REJECTED or UNKNOWN means for it.
-
-        Ends when every value is read back and every actuator has arrived. Raises CommandRefusedError. A caller that is
-        cancelled does not stop a write under way: its outcome is journalled.
-        """
-        return await self._gate.write_as(self, values, why)
-
-    def allow(self, tag: str, value: float) -> None:
-        """Say that the device may set the tag to ``value`` by itself (a dose that stops itself): no local change.
-
-        Holds until the pass is revoked.
-        """
-        if self.valid:
-            self.allowed.append(tag)
-            self._gate.allow(tag, value)
-
-
-@dataclass(slots=True)
-class _UnitState:
-    mode: Mode = Mode.AUTOMATIC
-    held: bool = False
-    locks: dict[str, None] = field(default_factory=dict)
-    passes: list[GatePass] = field(default_factory=list)
-    run: SafeRun | None = None
-    reaching: asyncio.Task[SafeReport] | None = None
-    guardian: asyncio.Task[None] | None = None
 
 
 class Gate:
@@ -90,7 +50,8 @@ class Gate:
         self._locks: dict[str, asyncio.Lock] = {device: asyncio.Lock() for device in plant.devices}
         self._modulator = Modulator(self._field, self._watch, self._locks.__getitem__, self._may_modulate)
         self._safe = SafeKeeper(self._field, journal, self._watch)
-        self._units = {unit: _UnitState() for unit in plant.units}
+        self._units = {unit: UnitState() for unit in plant.units}
+        self._rules = Rules(plant, self._field, self._owners, self._units)
         self._passes: dict[str, GatePass] = {}
         self._groups: set[Group] = set()
         self._active: dict[str, Group] = {}
@@ -102,7 +63,7 @@ class Gate:
 
     def admit(self, unit: str, name: str, batch: str, path: str) -> GatePass:
         """Let a phase command a unit; KeyError for an unknown unit."""
-        gate_pass = GatePass(self, unit, name, batch, path)
+        gate_pass = GatePass(unit, name, batch, path, self._write_as, self._watch.allow)
         self._units[unit].passes.append(gate_pass)
         self._passes[name] = gate_pass
         return gate_pass
@@ -119,21 +80,16 @@ class Gate:
             self._owners.give_up("the phase may not command any more", phase=gate_pass.name)
             del self._passes[gate_pass.name]
 
-    async def write_as(self, gate_pass: GatePass, values: Mapping[str, float], why: str) -> CommandResult:
-        """What :meth:`GatePass.write` does."""
+    async def _write_as(self, gate_pass: GatePass, values: Mapping[str, float], why: str) -> CommandResult:
         request = Request(
-            gate_pass.unit, dict(values), Origin(ProcessActor.PHASE), why, gate_pass.batch, gate_pass.path
+            gate_pass.unit, _floats(values), Origin(ProcessActor.PHASE), why, gate_pass.batch, gate_pass.path
         )
-        self._permit(request, lambda tag, value: self._forbids_phase(gate_pass, tag, value))
+        self._permit(request, lambda tag, value: self._rules.forbids_phase(gate_pass, tag, value))
         for tag in values:
             claims = self._owners.claims(tag)
             displaced = "" if claims.loop else None  # only a value towards safety gets past a loop
             self._owners.claim(tag, why, phase=gate_pass.name, loop=displaced)
-        return await self._start(request, lambda tag, value: self._forbids_phase(gate_pass, tag, value))
-
-    def allow(self, tag: str, value: float) -> None:
-        """What :meth:`GatePass.allow` does."""
-        self._watch.allow(tag, value)
+        return await self._start(request, lambda tag, value: self._rules.forbids_phase(gate_pass, tag, value))
 
     # -- people ----------------------------------------------------------------------------------------------------
 
@@ -142,10 +98,10 @@ class Gate:
 
         Raises CommandRefusedError: in automatic mode, and for whatever else forbids the value.
         """
-        request = Request(self._plant.unit_of(tag), {tag: value}, origin, why)
-        self._permit(request, self._forbids_person)
+        request = Request(self._plant.unit_of(tag), {tag: float(value)}, origin, why)
+        self._permit(request, self._rules.forbids_person)
         self._owners.claim(tag, why, operator=origin.actor)
-        return await self._start(request, self._forbids_person)
+        return await self._start(request, self._rules.forbids_person)
 
     def mode(self, unit: str) -> Mode:
         """The mode of a unit; KeyError."""
@@ -174,20 +130,7 @@ class Gate:
 
     def grant(self, tag: str, loop: str) -> None:
         """Give a tag to a loop, in place of the phase that asked for it. CommandRefusedError when it cannot have it."""
-        unit = self._plant.unit_of(tag)
-        state = self._units[unit]
-        claims = self._owners.claims(tag)
-        refusal = ""
-        if tag not in self._plant.writes:
-            refusal = f"{tag} cannot be written"
-        elif state.held:
-            refusal = _held(unit)
-        elif state.locks:
-            refusal = _locked(unit, state)
-        elif claims.operator:
-            refusal = f"{tag} is held by {claims.operator}; return {unit} to automatic first"
-        elif claims.loop and claims.loop != loop:
-            refusal = f"{tag} is held by loop {claims.loop}; stop that loop first"
+        refusal = self._rules.forbids_loop(tag, loop)
         if refusal:
             raise CommandRefusedError(f"loop {loop}: {refusal}")
         self._local.discard(tag)
@@ -270,7 +213,7 @@ class Gate:
         await self._modulator.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    # -- the rules -------------------------------------------------------------------------------------------------
+    # -- refusals -------------------------------------------------------------------------------------------------
 
     def _permit(self, request: Request, forbids: Callable[[str, float], str]) -> None:
         """Journal and raise the first refusal of a request."""
@@ -292,60 +235,8 @@ class Gate:
         }
         self._note(Kind.COMMAND_REFUSED, request.origin, body, request.batch, request.path)
 
-    def _forbids_phase(self, gate_pass: GatePass, tag: str, value: float) -> str:
-        unit = gate_pass.unit
-        if not gate_pass.valid:
-            return f"{tag}: {gate_pass.name} may not command {unit} any more"
-        if self._plant.unit_of(tag) != unit:
-            return f"{tag} is not a tag of {unit}, which {gate_pass.name} may command"
-        return self._forbids_value(tag, value, lambda: self._forbids_phase_now(gate_pass, tag))
-
-    def _forbids_phase_now(self, gate_pass: GatePass, tag: str) -> str:
-        unit = gate_pass.unit
-        if self._units[unit].mode is Mode.MANUAL:
-            return f"{tag}: {unit} is in manual mode; return it to automatic first"
-        claims = self._owners.claims(tag)
-        if claims.operator:
-            return f"{tag} is held by {claims.operator}; return {unit} to automatic first"
-        if claims.loop:
-            return f"{tag} is held by loop {claims.loop}; stop that loop first"
-        if claims.phase and claims.phase != gate_pass.name:
-            return f"{tag} is held by {claims.phase}; wait until that phase has ended"
-        return ""
-
-    def _forbids_person(self, tag: str, value: float) -> str:
-        unit = self._plant.unit_of(tag)
-        if unit in self._units and self._units[unit].mode is Mode.AUTOMATIC:
-            return f"{tag}: {unit} is in automatic mode; set it to manual or semi-automatic first"
-        return self._forbids_value(tag, value, lambda: "")
-
-    def _forbids_value(self, tag: str, value: float, forbids_now: Callable[[], str]) -> str:
-        """What forbids a value to anybody; a safe value is never forbidden by what goes on in the unit."""
-        unit = self._plant.unit_of(tag)
-        if tag not in self._plant.writes or unit not in self._units:
-            return f"{tag} is not a tag that can be written"
-        misfit = self._field.misfit(tag, value)
-        if misfit or self._field.safe_values(unit).get(tag) == value:
-            return misfit
-        state = self._units[unit]
-        if self._is_harmless_button(tag):
-            return forbids_now()
-        if state.held:
-            return f"{tag}: {_held(unit)}"
-        if state.locks:
-            return f"{tag}: {_locked(unit, state)}"
-        return forbids_now()
-
-    def _is_harmless_button(self, tag: str) -> bool:
-        """Whether the tag clears itself and moves nothing: the reset of a device's trips is needed while held."""
-        return self._field.clears_itself(tag) and self._plant.writes[tag].on_silence is OnSilence.STAYS
-
     def _may_modulate(self, tag: str, value: float) -> bool:
-        unit = self._plant.unit_of(tag)
-        state = self._units[unit]
-        if state.held or tag in self._local or self._owners.holder(tag).owner is not Owner.LOOP:
-            return False
-        return not state.locks or self._field.safe_values(unit).get(tag) == value
+        return tag not in self._local and self._rules.may_modulate(tag, value)
 
     # -- work ------------------------------------------------------------------------------------------------------
 
@@ -358,7 +249,7 @@ class Gate:
         task.add_done_callback(lambda _: self._groups.discard(group))
         return await asyncio.shield(task)
 
-    def _clear_for_safety(self, unit: str, state: _UnitState, why: str) -> None:
+    def _clear_for_safety(self, unit: str, state: UnitState, why: str) -> None:
         state.held = True
         for gate_pass in list(state.passes):
             self.revoke(gate_pass)
@@ -370,7 +261,7 @@ class Gate:
         if state.guardian is not None:
             state.guardian.cancel()
 
-    async def _make_safe(self, state: _UnitState, run: SafeRun) -> SafeReport:
+    async def _make_safe(self, state: UnitState, run: SafeRun) -> SafeReport:
         report = await self._safe.reach(run)
         if not report.complete:
             state.guardian = self._spawn(self._safe.guard(run), f"guard {run.unit}")
@@ -399,7 +290,7 @@ class Gate:
         _log.error("a task of the gate failed", task=task.get_name(), exc_info=error)
 
     def _owner_changed(self, tag: str, old: Holder, new: Holder, reason: str) -> None:
-        gate_pass = self._passes.get(self._owners.claims(tag).phase)
+        gate_pass = self._passes.get(new.name) or self._passes.get(old.name)
         batch, path = (gate_pass.batch, gate_pass.path) if gate_pass else ("", "")
         body = {"tag": tag, "old": str(old), "new": str(new), "reason": reason}
         self._note(Kind.OWNER_CHANGED, ENGINE, body, batch, path)
@@ -409,7 +300,9 @@ class Gate:
         try:
             self._journal.append(kind, origin, body, batch=batch, path=path)
         except JournalUnavailableError as error:
-            _log.error("not journalled", kind=kind.value, reason=str(error), **body)
+            _log.error("not journalled", kind=kind.value, body=dict(body), error=str(error))
+        except Exception as error:  # noqa: BLE001  (a listener's failure must not keep a unit from its safe state)
+            _log.error("a listener of the journal failed", kind=kind.value, exc_info=error)
 
     def _local_change(self, tag: str, expected: float, read: float) -> None:
         self._local.add(tag)
@@ -420,9 +313,5 @@ class Gate:
         self.on_local(self._plant.unit_of(tag), tag, expected, read)
 
 
-def _held(unit: str) -> str:
-    return f"{unit} is held in its safe state; restart the batch or release the unit first"
-
-
-def _locked(unit: str, state: _UnitState) -> str:
-    return f"interlock {', '.join(state.locks)} of {unit} is tripped; remove its cause and reset it first"
+def _floats(values: Mapping[str, float]) -> dict[str, float]:
+    return {tag: float(value) for tag, value in values.items()}

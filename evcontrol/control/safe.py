@@ -46,6 +46,8 @@ class _Target:
     sight: Sight
     sent_t: int | None = None
     answer: str = ""
+    awaited: bool = False
+    """Acknowledged, and not read since."""
     proven: bool = False
 
 
@@ -99,30 +101,35 @@ class SafeKeeper:
 
     async def _reach_device(self, device: str, targets: Sequence[_Target], deadline: float) -> None:
         clock = self._field.clock
+        timeout_s = self._field.plant.devices[device].timeout_s
         while True:
-            late = clock.monotonic() >= deadline
-            if not late:
-                await self._send(device, [target for target in targets if not self._took(target)], deadline)
+            left_s = deadline - clock.monotonic()
+            late = left_s <= 0
+            # A write that the deadline would cut off is not begun: it might land without anybody knowing.
+            if left_s >= timeout_s or not (late or targets[0].sent_t):
+                await self._send(device, targets, deadline)
             waited_for = [target for target in targets if not target.proven and (not late or self._travels(target))]
             if not waited_for:
                 return
-            await self._field.wait_scan(STEP_S if late else min(STEP_S, deadline - clock.monotonic()))
-            self._look(targets)
+            if await self._field.wait_scan(STEP_S if late else min(STEP_S, deadline - clock.monotonic())):
+                self._look(targets)
 
     async def _guard_device(self, device: str, run: SafeRun, targets: Sequence[_Target]) -> None:
         clock = self._field.clock
         next_attempt = clock.monotonic() + GUARD_RETRY_S
         while open_targets := [target for target in targets if not target.proven]:
-            await self._field.wait_scan(STEP_S)
-            self._look(open_targets)
+            if await self._field.wait_scan(STEP_S):
+                self._look(open_targets)
             reached = [target.tag for target in open_targets if target.proven]
             if reached:
                 self._report(run, f"{run.why} (reached later)", reached)
             elif self._field.ready(device) and clock.monotonic() >= next_attempt:
                 next_attempt = clock.monotonic() + GUARD_RETRY_S
-                await self._send(device, [target for target in open_targets if not self._took(target)], None)
+                await self._send(device, open_targets, None)
 
-    async def _send(self, device: str, targets: Sequence[_Target], deadline: float | None) -> None:
+    async def _send(self, device: str, among: Sequence[_Target], deadline: float | None) -> None:
+        """Write those that the device does not have, unless they were just acknowledged and not read since."""
+        targets = [target for target in among if not target.awaited and not self._took(target)]
         if not targets:
             return
         for target in targets:
@@ -138,6 +145,7 @@ class SafeKeeper:
             return
         for target in targets:
             result = results[target.tag]
+            target.awaited = result.outcome is Outcome.CONFIRMED
             target.answer = "" if result.outcome is Outcome.CONFIRMED else f"{result.outcome}: {result.reason}"
 
     def _took(self, target: _Target) -> bool:
@@ -154,6 +162,7 @@ class SafeKeeper:
     def _look(self, targets: Sequence[_Target]) -> None:
         for target in targets:
             target.sight.look()
+            target.awaited = False
             target.proven = self._took(target) and not self._field.feedback_trouble(target.tag, target.value)
             if target.proven:
                 self._watch.expect(target.tag, target.value)
@@ -177,7 +186,8 @@ class SafeKeeper:
         link = self._field.link(target.tag)
         if not self._field.ready(self._field.device_of(target.tag)):
             return f"the link to {self._field.device_of(target.tag)} is {link.state}: {link.reason}"
-        if self._took(target):
-            return self._field.feedback_trouble(target.tag, target.value)
+        if self._field.agrees(target.tag, target.value):
+            trouble = self._field.feedback_trouble(target.tag, target.value)
+            return trouble or f"{target.tag} was not read again since the write"
         words = self._field.disagreement(target.tag, target.value)
         return f"{words} ({target.answer})" if target.answer else words
