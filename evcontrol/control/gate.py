@@ -46,16 +46,15 @@ class Gate:
         self._journal = journal
         self._field = Field(plant, drivers, image, clock, next_scan)
         self._owners = Owners(self._owner_changed)
-        self._watch = LocalWatch(self._field, self._local_change)
-        self._locks: dict[str, asyncio.Lock] = {device: asyncio.Lock() for device in plant.devices}
-        self._modulator = Modulator(self._field, self._watch, self._locks.__getitem__, self._may_modulate)
-        self._safe = SafeKeeper(self._field, journal, self._watch)
         self._units = {unit: UnitState() for unit in plant.units}
         self._rules = Rules(plant, self._field, self._owners, self._units)
+        self._watch = LocalWatch(self._field, self._local_change)
+        self._locks: dict[str, asyncio.Lock] = {device: asyncio.Lock() for device in plant.devices}
+        self._modulator = Modulator(self._field, self._watch, self._locks.__getitem__, self._rules.may_modulate)
+        self._safe = SafeKeeper(self._field, journal, self._watch)
         self._passes: dict[str, GatePass] = {}
         self._groups: set[Group] = set()
         self._active: dict[str, Group] = {}
-        self._local: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self.on_local: Callable[[str, str, float, float], None] = lambda unit, tag, expected, read: None
 
@@ -133,7 +132,6 @@ class Gate:
         refusal = self._rules.forbids_loop(tag, loop)
         if refusal:
             raise CommandRefusedError(f"loop {loop}: {refusal}")
-        self._local.discard(tag)
         self._owners.claim(tag, f"loop {loop} started", loop=loop)
 
     def release(self, tag: str) -> None:
@@ -147,7 +145,7 @@ class Gate:
         if self._owners.holder(tag) != Holder(Owner.LOOP, loop) or not math.isfinite(value):
             return
         value = min(spec.high, max(spec.low, value))
-        if self._may_modulate(tag, value):
+        if self._rules.may_modulate(tag, value):
             self._modulator.put(tag, value)
 
     async def flush_modulating(self) -> None:
@@ -235,15 +233,11 @@ class Gate:
         }
         self._note(Kind.COMMAND_REFUSED, request.origin, body, request.batch, request.path)
 
-    def _may_modulate(self, tag: str, value: float) -> bool:
-        return tag not in self._local and self._rules.may_modulate(tag, value)
-
     # -- work ------------------------------------------------------------------------------------------------------
 
     async def _start(self, request: Request, forbids: Callable[[str, float], str]) -> CommandResult:
         group = Group(request, self._field, self._journal, self._watch, self._locks.__getitem__, forbids, self._active)
         self._groups.add(group)
-        self._local.difference_update(request.values)
         task = group.start()
         self._keep(task)
         task.add_done_callback(lambda _: self._groups.discard(group))
@@ -305,11 +299,12 @@ class Gate:
             _log.error("a listener of the journal failed", kind=kind.value, exc_info=error)
 
     def _local_change(self, tag: str, expected: float, read: float) -> None:
-        self._local.add(tag)
         gate_pass = self._passes.get(self._owners.claims(tag).phase)
         batch, path = (gate_pass.batch, gate_pass.path) if gate_pass else ("", "")
         body = {"tag": tag, "expected": expected, "read": read}
         self._journal.append_safety(Kind.LOCAL_CHANGE, Origin(ProcessActor.DEVICE), body, batch=batch, path=path)
+        # Not fought: a loop has the actuator again when it is started again.
+        self._owners.release_loops([tag], "changed at the device")
         self.on_local(self._plant.unit_of(tag), tag, expected, read)
 
 

@@ -199,6 +199,7 @@ def test_a_loop_lets_go_of_an_actuator_that_was_taken_over(on_skid):
             rig.gate.modulate(PCV, 70 - step, PIC)
             await rig.scans(1)
         assert [change[1:2] + change[3:] for change in heard] == [(PCV, 10.0)]
+        assert rig.gate.holder(PCV).owner is Owner.NONE
         rig.skid.hand_back()
         sent = len(rig.wire.sent)
         rig.gate.modulate(PCV, 50, PIC)
