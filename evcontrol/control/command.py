@@ -223,10 +223,17 @@ class Group:
         elif self._read_back_over(item, unknown, elapsed_s, scans):
             words = self._field.disagreement(item.tag, item.value)
             before = f"{result.reason}; " if unknown else ""
-            if item.good_scans and self._field.reading(item.tag) is not None:
+            if not unknown and self._ended_itself(item):
+                self._settle(item, Outcome.CONFIRMED, f"acknowledged, and ended by the device since: {words}")
+            elif item.good_scans and self._field.reading(item.tag) is not None:
                 self._settle(item, Outcome.REJECTED, f"{before}did not land: {words}")
             else:
                 self._settle(item, Outcome.UNKNOWN, f"{before}{words}")
+
+    def _ended_itself(self, item: _Item) -> bool:
+        """Whether a dose was over before its setpoint could be read once."""
+        allowed = self._watch.allowed(item.tag)
+        return allowed is not None and item.good_scans > 0 and self._field.agrees(item.tag, allowed)
 
     def _judge_feedback(self, item: _Item, unknown: bool, scans: int) -> None:
         trouble = self._field.feedback_trouble(item.tag, item.value)

@@ -53,6 +53,10 @@ class LocalWatch:
         else:
             self._may_become[tag] = value
 
+    def allowed(self, tag: str) -> float | None:
+        """What the device may set the tag to by itself, if anything."""
+        return self._may_become.get(tag)
+
     def suspend(self, tag: str) -> None:
         """Do not compare while a command is under way."""
         self._suspended[tag] = self._suspended.get(tag, 0) + 1

@@ -246,6 +246,24 @@ def test_a_dose_that_stops_itself_is_a_local_change_unless_it_was_allowed(on_ski
     on_skid(test)
 
 
+def test_a_dose_that_is_over_within_one_scan_is_confirmed_only_when_it_may_stop_itself(on_skid):
+    async def test(rig: Rig) -> None:
+        heard = listen(rig)
+        gate_pass = admit(rig)
+        await gate_pass.write({INLET: 2, STOP: 1}, "prepare")
+        result = await gate_pass.write({P102: 300}, "dose")
+        assert result.outcome is Outcome.REJECTED
+        gate_pass.allow(P102, 0)
+        await gate_pass.write({STOP: round(rig.value("TFF201.FQ_IN") + 1, 2)}, "prepare")
+        result = await gate_pass.write({P102: 300}, "dose")
+        assert result.outcome is Outcome.CONFIRMED
+        assert "ended by the device since: TFF201.P102_SP reads 0.0 mL/min" in result.reason
+        await rig.scans(5)
+        assert heard == []
+
+    on_skid(test)
+
+
 def test_a_trip_of_the_controller_is_told_as_a_change_at_the_device(on_skid):
     async def test(rig: Rig) -> None:
         heard = listen(rig)
