@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from drivers.driver import Outcome
-from evcontrol.control.command import CommandRefusedError
+from evcontrol.control.command import CommandRefusedError, CommandResult
 from evcontrol.control.gate import GatePass
 from evcontrol.control.owner import Mode, Owner
 from evcontrol.journal.events import ENGINE, Kind, Origin
@@ -330,3 +332,41 @@ def test_a_write_of_ours_that_lands_after_the_safe_one_is_undone(on_scripted):
         await opening
 
     on_scripted(test)
+
+
+COMMANDS = st.lists(
+    st.tuples(
+        st.sampled_from([{XV: 1.0}, {P102: 200.0, INLET: 2.0}, {P101: 700.0, XV: 1.0}, {OUTLET: 1.0, PCV: 50.0}]),
+        st.integers(0, 6),
+        st.sampled_from([0.0, 0.0, 0.3, 1.0]),
+    ),
+    max_size=5,
+)
+
+
+@given(commands=COMMANDS, turns=st.integers(0, 12))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_under_way_the_skid_ends_safe_and_every_command_has_one_outcome(on_skid, commands, turns):
+    async def test(rig: Rig) -> None:
+        before = len(rig.events())
+        gate_pass = admit(rig)
+        tasks = []
+        for values, steps, seconds in commands:
+            tasks.append(asyncio.create_task(gate_pass.write(values, "random")))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            await rig.clock.sleep(seconds)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        report = await rig.gate.make_safe("TFF201", "random")
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        await rig.clock.sleep(3)
+        assert report.complete
+        assert rig.skid.safe
+        assert all(isinstance(result, CommandRefusedError | CommandResult) for result in results)
+        events = rig.events()[before:]
+        intents = [event.body["command"] for event in events if event.kind is Kind.COMMAND_INTENT]
+        outcomes = [event.body["command"] for event in events if event.kind is Kind.COMMAND_OUTCOME]
+        assert sorted(intents) == sorted(outcomes)
+
+    on_skid(test)
