@@ -5,7 +5,9 @@ Each begins with what is so already, so that a phase which runs again after a ho
 
 from __future__ import annotations
 
-from evcontrol.procedure.context import PhaseContext
+from collections.abc import Callable
+
+from evcontrol.procedure.context import HoldRequiredError, PhaseContext
 
 TMP_LOOP = "PIC_TMP"
 WEIGHT_LOOP = "WIC_RET"
@@ -18,6 +20,9 @@ SLOW_TMP_PSI = 0.7
 """Transmembrane pressure of the last part of a filtration by weight."""
 SLOW_S = 10.0
 """How long the last part lasts at full flow, s."""
+DRY_SHARE = 0.2
+DRY_S = 15.0
+"""A transfer counts as dry when less than this share of its setpoint flows for so long."""
 EMPTY_G = 3.0
 """Weight below which a vessel counts as empty."""
 READ_TOLERANCE_ML = 0.3
@@ -36,7 +41,7 @@ async def fill(context: PhaseContext, key: str, inlet: str, volume_ml: float, fl
         await bound_dose(context, target)
         await context.write(f"inlet {inlet}", INLET=inlet)
         await context.write(f"transfer {volume_ml:g} mL of {inlet}", P102_SP=flow)
-        await context.until(f"FQ_IN >= {target - READ_TOLERANCE_ML:.2f} mL")
+        await context.until(f"FQ_IN >= {target - READ_TOLERANCE_ML:.2f} mL", show=flowing(context))
     await end_transfer(context)
 
 
@@ -50,10 +55,22 @@ async def fill_to_weight(context: PhaseContext, key: str, inlet: str, mass_g: fl
         await context.write(f"inlet {inlet}", INLET=inlet)
         if missing > SLOW_PART_G:
             await context.write(f"transfer {inlet} to {target:.1f} g", P102_SP=flow)
-            await context.until_reaches("WT_RET", target - SLOW_PART_G, 0.0)
+            await context.until_reaches("WT_RET", target - SLOW_PART_G, 0.0, show=flowing(context))
         await context.write("transfer the last of it slowly", P102_SP=min(flow, SLOW_FLOW))
-        await context.until_reaches("WT_RET", target, 0.2)
+        await context.until_reaches("WT_RET", target, 0.2, show=flowing(context))
     await end_transfer(context)
+
+
+def flowing(context: PhaseContext) -> Callable[[], None]:
+    """A check for each scan: HoldRequiredError when the transfer pump runs and nothing flows."""
+    dry = context.condition(f"FT_IN < {DRY_SHARE:g} * P102_SP for {DRY_S:g} s")
+
+    def look() -> None:
+        if dry.update(context.rooms.image.reading, context.rooms.clock.now()):
+            inlet = context.rooms.image.text(f"{context.unit}.INLET")
+            raise HoldRequiredError(f"nothing flows from {inlet}: is its container empty, or a line shut?")
+
+    return look
 
 
 async def bound_dose(context: PhaseContext, totaliser_ml: float) -> None:

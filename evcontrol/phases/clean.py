@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from evcontrol.clock import NS
 from evcontrol.journal.events import Kind
 from evcontrol.phases import circuit
 from evcontrol.phases.flush import CROSS_FLOW, DRAIN_FLOW, FILL_FLOW, FILTRATION_ACTUATORS, FILTRATION_TAGS, TMP, VOLUME
@@ -25,6 +26,7 @@ class Clean(Phase):
         CROSS_FLOW,
         TMP,
         Argument("time", ArgumentKind.NUMBER, "how long caustic circulates", "s", low=60.0),
+        Argument("permeate", ArgumentKind.NUMBER, "mass of caustic passed through the membrane", "g", low=0.0),
         Argument("rinse", ArgumentKind.NUMBER, "volume of water that rinses", "mL", low=100.0),
         Argument("rinsed", ArgumentKind.CONDITION, "when caustic counts as rinsed out"),
         FILL_FLOW,
@@ -50,10 +52,13 @@ class Clean(Phase):
         await circuit.fill(context, "caustic", "caustic", context.number("volume"), context.number("fill_flow"))
         if "cleaned" not in context.progress:
             await circuit.circulate(context, context.number("cross_flow"))
-            await circuit.filter_at(context, context.number("tmp"))
-            end = await context.once("clean until", lambda: context.rooms.clock.now() + context.number("time") * 1e9)
-            await context.for_seconds(max(0.0, (end - context.rooms.clock.now()) / 1e9), "caustic works")
-            await circuit.end_filtering(context)
+            through = await context.once("through", lambda: context.value("WT_PERM") + context.number("permeate"))
+            end = await context.once("clean until", lambda: context.rooms.clock.now() + context.number("time") * NS)
+            if context.value("WT_PERM") < through:
+                await circuit.filter_at(context, context.number("tmp"))
+                await context.until(f"WT_PERM >= {through:.2f} g")
+                await circuit.end_filtering(context)
+            await context.for_seconds(max(0.0, (end - context.rooms.clock.now()) / NS), "caustic works")
             await circuit.rest(context)
             await context.record("cleaned", True)
         await self._drain("caustic drained")

@@ -12,11 +12,9 @@ from evcontrol.phases.water import density
 from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
 from evcontrol.procedure.prompts import PromptKind
 
-RINSE_S = 60.0
-
 
 class Recover(Phase):
-    """Pump the retentate into the product container, rinse with buffer, and pump the rinse after it."""
+    """Pump the retentate into the product container, and buffer through the circuit after it."""
 
     unit_class = "tff"
     tags: ClassVar = FILTRATION_TAGS
@@ -28,7 +26,6 @@ class Recover(Phase):
             "flow", ArgumentKind.NUMBER, "flow at which the product is pumped out", "mL/min", low=20.0, high=1500.0
         ),
         Argument("rinse", ArgumentKind.NUMBER, "volume of buffer that rinses the circuit", "mL", low=0.0, high=500.0),
-        Argument("rinse_flow", ArgumentKind.NUMBER, "cross-flow of the rinse", "mL/min", "400 mL/min", 50.0, 3000.0),
     )
 
     async def running(self) -> None:
@@ -68,9 +65,4 @@ class Recover(Phase):
     async def _rinse(self, volume: float, flow: float) -> None:
         context = self.context
         await circuit.fill(context, "rinse", "buffer", volume, flow)
-        if "rinsed" not in context.progress:
-            await circuit.circulate(context, context.number("rinse_flow"))
-            await context.for_seconds(RINSE_S, "the rinse circulates")
-            await circuit.rest(context)
-            await context.record("rinsed", True)
         await self._pump_out("rinse", flow)

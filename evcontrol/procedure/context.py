@@ -97,6 +97,14 @@ class PhaseContext:
         """A number argument in its unit."""
         return float(self.arguments[name])
 
+    def condition(self, text: str) -> Condition:
+        """A condition over the unit's tags."""
+        plant = self.rooms.plant
+        scope: dict[str, Symbol] = {
+            tag.partition(".")[2]: symbol for tag, symbol in plant.symbols.items() if plant.unit_of(tag) == self.unit
+        }
+        return compile_condition(text, scope)
+
     async def until(
         self,
         condition: str | Condition,
@@ -109,7 +117,7 @@ class PhaseContext:
 
         Raises HoldRequiredError when the condition stays unknown beyond the tolerance.
         """
-        test = self._condition(condition) if isinstance(condition, str) else condition.fresh()
+        test = self.condition(condition) if isinstance(condition, str) else condition.fresh()
         resolve = self.rooms.image.reading
         while True:
             show()
@@ -290,13 +298,6 @@ class PhaseContext:
         if not isinstance(value, str):
             return float(value)
         return float(self.rooms.plant.tags[f"{self.unit}.{name}"].labels.index(value))
-
-    def _condition(self, text: str) -> Condition:
-        plant = self.rooms.plant
-        scope: dict[str, Symbol] = {
-            tag.partition(".")[2]: symbol for tag, symbol in plant.symbols.items() if plant.unit_of(tag) == self.unit
-        }
-        return compile_condition(text, scope)
 
 
 def _seconds_left(points: deque[tuple[int, float]], target: float, rising: bool) -> float:

@@ -221,7 +221,7 @@ class BatchRun:
         self.reconciliation_due = True
         for element in self._phases():
             if element.state in (State.STOPPING, State.ABORTING):
-                element.transient = self._spawn(self._leave(element, element.state, "the engine was restarted"))
+                element.transient = self._spawn(self._leave(element, None, element.state, "the engine was restarted"))
         self._task = asyncio.create_task(self._supervise(), name=f"batch {self.id}")
         self._kick.set()
 
@@ -319,15 +319,15 @@ class BatchRun:
         """What a command begins in a phase."""
         if state in _TOWARDS_SAFETY:
             self._withdraw(element)
-            element.transient = self._spawn(self._leave(element, state, reason))
+            element.transient = self._spawn(self._leave(element, element.transient, state, reason))
         elif state is State.RESTARTING:
             element.transient = self._spawn(self._rejoin(element, element.transient))
         elif state is State.RUNNING:
             element.resumed.set()
 
-    async def _leave(self, element: Element, state: State, reason: str) -> str:
+    async def _leave(self, element: Element, before: asyncio.Task[str] | None, state: State, reason: str) -> str:
         """Bring a phase's unit into its safe state and its work to an end; returns what could not be reached."""
-        before, work = element.transient, element.work
+        work = element.work
         if work is not None:
             work.cancel()
         if before is not None:
