@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from drivers.connection import (
     Connection,
@@ -46,11 +46,22 @@ class Watchdog(Model):
     seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     """Seconds of process time."""
 
+    @model_validator(mode="after")
+    def _fits_a_register(self) -> Watchdog:
+        if not 1 <= self.seconds / self.scale <= 65535:
+            raise ValueError("seconds / scale must lie between 1 and 65535: the time goes into one register")
+        return self
+
+    @property
+    def raw(self) -> int:
+        """What the register should hold."""
+        return round(self.seconds / self.scale)
+
 
 class ModbusOptions(Model):
     """A Modbus TCP device, or one unit behind a gateway."""
 
-    host: str
+    host: Annotated[str, Field(min_length=1)]
     port: Annotated[int, Field(ge=1, le=65535)] = 502
     unit_id: Annotated[int, Field(ge=0, le=255)] = 1
     timeout_s: Annotated[float, Field(gt=0, le=10)] = 0.5
@@ -262,6 +273,8 @@ class ModbusDriver:
         except ModbusRefusedError as refused:
             return f"start counter not readable: {_refusal(refused.code).words}"
         BlockDecoder([point], block).decode(answer, value, quality)
+        if quality[0] != GOOD:
+            return "start counter not readable: it is no number"
         before, self._starts = self._starts, float(value[0])
         if before is None or before == self._starts:
             return ""
@@ -272,10 +285,9 @@ class ModbusDriver:
         watchdog = self._options.watchdog
         if watchdog is None:
             return ""
-        raw = round(watchdog.seconds / watchdog.scale)
         try:
-            if list(await self._within(client.read_holding(watchdog.address, 1))) != [raw]:
-                await self._within(client.write_registers(watchdog.address, [raw]))
+            if list(await self._within(client.read_holding(watchdog.address, 1))) != [watchdog.raw]:
+                await self._within(client.write_registers(watchdog.address, [watchdog.raw]))
         except ModbusRefusedError as refused:
             return f"watchdog time not set: {_refusal(refused.code).words}"
         return ""
@@ -323,6 +335,9 @@ class ModbusDriver:
         """A controller that restarted has lost its watchdog time: connect anew, which sets it."""
         position = self._start_position
         if position is None or quality[position] != GOOD or value[position] == self._starts:
+            return
+        if self._starts is None:  # the hand-shake could not read it
+            self._starts = float(value[position])
             return
         self._connection.drop(f"the controller restarted (start counter {self._starts:g} to {value[position]:g})")
 

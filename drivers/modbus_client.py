@@ -21,7 +21,7 @@ from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 from pymodbus.pdu.exceptionresponse import ExceptionResponse
 
-from drivers.connection import LinkLostError, UnreadableError, os_error_words
+from drivers.connection import LinkLostError, LinkRefusedError, UnreadableError, os_error_words
 
 T = TypeVar("T")
 
@@ -154,10 +154,13 @@ class TcpModbusClient:
 
     @classmethod
     async def open(cls, host: str, port: int, unit_id: int) -> TcpModbusClient:
-        """Connect; OSError when that fails."""
+        """Connect; OSError when that fails, ``LinkRefusedError`` for what cannot be the name of a host."""
         client = cls(host, port, unit_id)
         # Not pymodbus's connect(), which hides why it could not.
-        await client._client.ctx.call_create()
+        try:
+            await client._client.ctx.call_create()
+        except UnicodeError:
+            raise LinkRefusedError(f"{host!r} cannot be the name of a host") from None
         return client
 
     async def read_input(self, address: int, count: int) -> Sequence[int]:
@@ -235,7 +238,7 @@ class TcpModbusClient:
 
 
 async def connect_tcp(host: str, port: int, unit_id: int) -> ModbusClient:
-    """Connect to a device; OSError when that fails."""
+    """Connect to a device; OSError when that fails, ``LinkRefusedError`` for what cannot be the name of a host."""
     return await TcpModbusClient.open(host, port, unit_id)
 
 

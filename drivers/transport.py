@@ -110,11 +110,15 @@ class SocketLine(asyncio.Protocol):
 
     @classmethod
     async def open(cls, url: str) -> SocketLine:
-        """Connect to ``socket://host:port``; OSError when that fails."""
+        """Connect to ``socket://host:port``; OSError when that fails, ``LinkRefusedError`` for no such address."""
         parts = urlsplit(url)
         if not parts.hostname or not parts.port:
             raise LinkRefusedError(f"{url} is not socket://HOST:PORT")
-        _, protocol = await asyncio.get_running_loop().create_connection(cls, parts.hostname, parts.port)
+        loop = asyncio.get_running_loop()
+        try:
+            _, protocol = await loop.create_connection(cls, parts.hostname, parts.port)
+        except UnicodeError:
+            raise LinkRefusedError(f"{parts.hostname!r} cannot be the name of a host") from None
         return protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -1,0 +1,542 @@
+"""The connection's state machine in virtual time: states, pauses, who goes first, and what silence means."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivers.connection import (
+    FIRST_RETRY_S,
+    REFUSED_RETRY_S,
+    RETRY_CAP_S,
+    RETRY_JITTER,
+    STEADY_S,
+    Connection,
+    LinkLostError,
+    LinkRefusedError,
+    NotSentError,
+    SilentError,
+    Urgency,
+    os_error_words,
+)
+from drivers.driver import Link, LinkState
+from evcontrol.clock import VirtualClock, run_virtual
+
+TIMEOUT_S = 0.5
+
+
+class Line:
+    """A session whose requests are answered after ``takes_s``, or never."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def asks(self, name: str) -> Callable[[Line], Awaitable[str]]:
+        return lambda session: session.answer(name)
+
+    async def answer(self, name: str) -> str:
+        assert not self.closed
+        self.device.received.append(name)
+        self.device.under_way += 1
+        self.device.most_under_way = max(self.device.most_under_way, self.device.under_way)
+        try:
+            if self.device.takes_s is None:
+                await asyncio.get_running_loop().create_future()
+            else:
+                await asyncio.sleep(self.device.takes_s)
+            return f"{name} answered"
+        finally:
+            self.device.under_way -= 1
+
+
+class Device:
+    """Something to connect to, and everything that came of it."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock = clock
+        self.takes_s: float | None = 0.0
+        self.open_error: Exception | None = None
+        self.handshake_error: Exception | None = None
+        self.never_opens = False
+        self.knocks: list[float] = []
+        self.lines: list[Line] = []
+        self.received: list[str] = []
+        self.under_way = self.most_under_way = 0
+        self.links: list[Link] = []
+        self._changed = asyncio.Event()
+        self.connection = Connection(clock, self._open, self._handshake, TIMEOUT_S, self._on_link)
+
+    async def _open(self) -> Line:
+        self.knocks.append(self.clock.monotonic())
+        if self.never_opens:
+            await asyncio.get_running_loop().create_future()
+        if self.open_error is not None:
+            raise self.open_error
+        self.lines.append(Line(self))
+        return self.lines[-1]
+
+    async def _handshake(self, _line: Line) -> str:
+        if self.handshake_error is not None:
+            raise self.handshake_error
+        return "hello"
+
+    def _on_link(self, link: Link) -> None:
+        self.links.append(link)
+        self._changed.set()
+
+    async def until(self, state: LinkState, within_s: float = 10.0) -> Link:
+        async with asyncio.timeout(within_s):
+            while not self.links or self.links[-1].state is not state:
+                self._changed.clear()
+                await self._changed.wait()
+        return self.links[-1]
+
+    async def knocked(self, times: int, within_s: float = 60.0) -> None:
+        async with asyncio.timeout(within_s):
+            while len(self.knocks) < times:
+                await self.clock.sleep(0.01)
+
+    async def ask(self, name: str, urgency: Urgency = Urgency.READ, within_s: float = TIMEOUT_S, **how: Any) -> str:
+        deadline = asyncio.get_running_loop().time() + within_s
+        return await self.connection.ask(lambda line: line.answer(name), urgency, deadline, **how)
+
+
+def on_device(test: Callable[[Device], Awaitable[None]]) -> None:
+    async def main(clock: VirtualClock) -> None:
+        device = Device(clock)
+        try:
+            await test(device)
+        finally:
+            await device.connection.stop()
+
+    run_virtual(main)
+
+
+def states(device: Device) -> list[tuple[LinkState, str]]:
+    return [(link.state, link.reason) for link in device.links]
+
+
+def test_a_link_goes_from_connecting_to_ready_and_ends_disconnected_when_stopped() -> None:
+    async def test(device: Device) -> None:
+        assert device.connection.link.state is LinkState.DISCONNECTED
+        device.connection.start()
+        await device.until(LinkState.READY)
+        await device.connection.stop()
+        await device.until(LinkState.DISCONNECTED)
+        assert states(device) == [
+            (LinkState.CONNECTING, ""),
+            (LinkState.READY, "hello"),
+            (LinkState.DISCONNECTED, "stopped"),
+        ]
+        assert device.lines[0].closed
+
+    on_device(test)
+
+
+def test_starting_twice_connects_once_and_a_stopped_connection_starts_again() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        device.connection.start()
+        await device.until(LinkState.READY)
+        assert len(device.knocks) == 1
+        await device.connection.stop()
+        await device.connection.stop()
+        device.connection.start()
+        await device.until(LinkState.READY)
+        assert await device.ask("q") == "q answered"
+
+    on_device(test)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ConnectionRefusedError(111, "x"), "connection refused"),
+        (OSError("no route"), "no route"),
+        (LinkLostError("port gone"), "port gone"),
+    ],
+)
+def test_a_device_that_cannot_be_reached_is_told_in_words(error: Exception, reason: str) -> None:
+    async def test(device: Device) -> None:
+        device.open_error = error
+        device.connection.start()
+        assert (await device.until(LinkState.DISCONNECTED)).reason == reason
+
+    on_device(test)
+
+
+def test_a_connection_that_does_not_open_is_given_up_after_the_time_out() -> None:
+    async def test(device: Device) -> None:
+        device.never_opens = True
+        device.connection.start()
+        link = await device.until(LinkState.DISCONNECTED, TIMEOUT_S + 0.01)
+        assert link.reason == "no connection within 0.5 s"
+
+    on_device(test)
+
+
+def test_pauses_between_attempts_double_up_to_the_cap_and_never_leave_their_jitter() -> None:
+    async def test(device: Device) -> None:
+        device.open_error = ConnectionRefusedError(111, "x")
+        device.connection.start()
+        await device.knocked(12)
+        pauses = [late - early for early, late in pairwise(device.knocks)]
+        for attempt, pause in enumerate(pauses):
+            middle = min(RETRY_CAP_S, FIRST_RETRY_S * 2**attempt)
+            assert (1 - RETRY_JITTER) * middle - 1e-9 <= pause <= (1 + RETRY_JITTER) * middle + 1e-9
+        assert len(set(pauses[-4:])) > 1
+
+    on_device(test)
+
+
+def test_a_link_that_held_long_begins_again_with_the_short_pause_and_a_flapping_one_does_not() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        for _ in range(7):
+            await device.until(LinkState.READY)
+            device.lines[-1].lost.set_result("cut")
+            await device.until(LinkState.DISCONNECTED)
+        cut = device.clock.monotonic()
+        await device.until(LinkState.READY)
+        assert device.clock.monotonic() - cut >= (1 - RETRY_JITTER) * RETRY_CAP_S - 1e-9
+        await device.clock.sleep(STEADY_S + 0.01)
+        device.lines[-1].lost.set_result("cut")
+        await device.until(LinkState.DISCONNECTED)
+        cut = device.clock.monotonic()
+        await device.until(LinkState.READY)
+        assert device.clock.monotonic() - cut <= (1 + RETRY_JITTER) * FIRST_RETRY_S + 1e-9
+
+    on_device(test)
+
+
+def test_a_device_that_refuses_is_asked_again_slowly_and_keeps_its_state_meanwhile() -> None:
+    async def test(device: Device) -> None:
+        device.handshake_error = LinkRefusedError("the wrong one")
+        device.connection.start()
+        await device.knocked(3)
+        assert [late - early for early, late in pairwise(device.knocks)] == pytest.approx([REFUSED_RETRY_S] * 2)
+        assert states(device) == [(LinkState.CONNECTING, ""), (LinkState.REFUSED, "the wrong one")]
+        with pytest.raises(NotSentError, match="not connected: the wrong one"):
+            await device.ask("q")
+        assert all(line.closed for line in device.lines)
+        device.handshake_error = None
+        await device.until(LinkState.READY)
+
+    on_device(test)
+
+
+def test_a_hand_shake_without_an_answer_closes_the_session() -> None:
+    async def test(device: Device) -> None:
+        device.handshake_error = SilentError("no answer within 0.5 s")
+        device.connection.start()
+        assert (await device.until(LinkState.DISCONNECTED)).reason == "no answer within 0.5 s"
+        assert device.lines[0].closed
+
+    on_device(test)
+
+
+def test_nothing_is_sent_without_a_link() -> None:
+    async def test(device: Device) -> None:
+        with pytest.raises(NotSentError, match="not connected: not started"):
+            await device.ask("q")
+        assert device.received == []
+
+    on_device(test)
+
+
+def test_a_silent_device_is_dropped_and_connected_anew_and_its_request_never_repeated() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        await device.until(LinkState.READY)
+        device.takes_s = None
+        with pytest.raises(SilentError, match=r"no answer within 0\.5 s"):
+            await device.ask("q")
+        device.takes_s = 0.0
+        await device.until(LinkState.DISCONNECTED)
+        await device.until(LinkState.READY)
+        assert device.lines[0].closed
+        assert device.received == ["q"]
+        assert await device.ask("r") == "r answered"
+
+    on_device(test)
+
+
+def test_requests_go_one_at_a_time_and_the_most_urgent_of_those_that_wait_goes_first() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        await device.until(LinkState.READY)
+        device.takes_s = 0.01
+        asked = [device.ask(f"read{i}", Urgency.READ) for i in range(3)]
+        asked += [device.ask(f"write{i}", Urgency.WRITE) for i in range(2)]
+        asked += [device.ask("beat", Urgency.HEARTBEAT)]
+        await asyncio.gather(*asked)
+        assert device.received == ["beat", "write0", "write1", "read0", "read1", "read2"]
+        assert device.most_under_way == 1
+
+    on_device(test)
+
+
+def test_what_is_under_way_is_not_overtaken() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        await device.until(LinkState.READY)
+        device.takes_s = 0.1
+        read = asyncio.create_task(device.ask("read"))
+        await device.clock.sleep(0.05)
+        await device.ask("beat", Urgency.HEARTBEAT)
+        assert read.done()
+        assert device.received == ["read", "beat"]
+
+    on_device(test)
+
+
+def test_a_request_whose_turn_does_not_come_in_time_is_not_sent() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        await device.until(LinkState.READY)
+        device.takes_s = 0.3
+        first = asyncio.create_task(device.ask("first"))
+        await asyncio.sleep(0)
+        with pytest.raises(NotSentError, match="busy"):
+            await device.ask("second", within_s=0.2)
+        await first
+        await device.clock.sleep(1.0)
+        assert device.received == ["first"]
+
+    on_device(test)
+
+
+def test_a_write_under_way_is_waited_for_beyond_its_deadline_and_a_read_is_not() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        await device.until(LinkState.READY)
+        device.takes_s = 0.4
+        with pytest.raises(SilentError):
+            await device.ask("read", within_s=0.1)
+        assert await device.ask("write", Urgency.WRITE, outcome=True) == "write answered"
+        assert device.connection.link.state is LinkState.READY
+
+    on_device(test)
+
+
+def test_a_cancelled_asker_does_not_stop_what_is_under_way() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        await device.until(LinkState.READY)
+        device.takes_s = 0.2
+        asker = asyncio.create_task(device.ask("q"))
+        await device.clock.sleep(0.1)
+        asker.cancel()
+        await asyncio.wait((asker,))
+        assert asker.cancelled()
+        assert await device.ask("r") == "r answered"
+        assert device.received == ["q", "r"]
+        assert len(device.knocks) == 1
+
+    on_device(test)
+
+
+def test_a_cancelled_asker_that_still_waits_leaves_nothing_to_send() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        await device.until(LinkState.READY)
+        device.takes_s = 0.2
+        first = asyncio.create_task(device.ask("first"))
+        second = asyncio.create_task(device.ask("second"))
+        await device.clock.sleep(0.1)
+        second.cancel()
+        await first
+        await device.clock.sleep(1.0)
+        assert device.received == ["first"]
+
+    on_device(test)
+
+
+def test_stopping_ends_what_is_under_way_as_lost_and_what_waits_as_not_sent() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        await device.until(LinkState.READY)
+        device.takes_s = None
+        under_way = asyncio.create_task(device.ask("first", Urgency.WRITE, outcome=True))
+        await device.clock.sleep(0.1)
+        waiting = asyncio.create_task(device.ask("second", Urgency.WRITE, outcome=True))
+        await asyncio.sleep(0)
+        await device.connection.stop()
+        with pytest.raises(LinkLostError, match="closed before the answer came"):
+            await under_way
+        with pytest.raises(NotSentError):
+            await waiting
+        assert device.received == ["first"]
+
+    on_device(test)
+
+
+def test_a_request_that_fails_by_itself_is_raised_at_its_asker_and_the_link_stays() -> None:
+    async def test(device: Device) -> None:
+        async def wrong(_line: Line) -> str:
+            raise ValueError("mistake")
+
+        device.connection.start()
+        await device.until(LinkState.READY)
+        with pytest.raises(ValueError, match="mistake"):
+            await device.connection.ask(wrong, Urgency.READ, asyncio.get_running_loop().time() + 1)
+        assert await device.ask("q") == "q answered"
+        assert len(device.knocks) == 1
+
+    on_device(test)
+
+
+def test_the_owner_can_drop_a_link_for_a_reason_of_its_own() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        await device.until(LinkState.READY)
+        device.connection.drop("restarted")
+        assert (await device.until(LinkState.DISCONNECTED)).reason == "restarted"
+        await device.until(LinkState.READY)
+        assert len(device.lines) == 2
+
+    on_device(test)
+
+
+def test_the_time_of_a_state_is_when_it_began_not_when_its_reason_changed() -> None:
+    async def test(device: Device) -> None:
+        device.open_error = OSError("one")
+        device.connection.start()
+        first = await device.until(LinkState.DISCONNECTED)
+        device.open_error = OSError("two")
+        await device.knocked(3)
+        second = device.connection.link
+        assert (first.reason, second.reason) == ("one", "two")
+        assert first.since == second.since
+
+    on_device(test)
+
+
+def test_a_listener_that_fails_is_heard_and_takes_nothing_with_it() -> None:
+    heard: list[str] = []
+
+    async def main(clock: VirtualClock) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: heard.append(str(context["exception"])))
+        device = Device(clock)
+
+        def fails(_link: Link) -> None:
+            raise ValueError("listener")
+
+        connection = Connection(clock, device._open, device._handshake, TIMEOUT_S, fails)
+        connection.start()
+        await device.knocked(1)
+        await asyncio.sleep(0.01)
+        assert connection.link.state is LinkState.READY
+        await connection.stop()
+
+    run_virtual(main)
+    assert heard
+    assert set(heard) == {"listener"}
+
+
+def test_an_error_that_nobody_foresaw_is_the_links_reason_and_is_heard() -> None:
+    heard: list[str] = []
+
+    async def main(clock: VirtualClock) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: heard.append(str(context["exception"])))
+        device = Device(clock)
+        device.handshake_error = ZeroDivisionError("bug")
+        device.connection.start()
+        link = await device.until(LinkState.DISCONNECTED)
+        assert "bug" in link.reason
+        with pytest.raises(NotSentError, match="bug"):
+            await device.ask("q")
+        await device.connection.stop()
+
+    run_virtual(main)
+    assert heard == ["bug"]
+
+
+def test_what_the_operating_system_says_is_put_in_words() -> None:
+    assert os_error_words(ConnectionResetError(104, "Connection reset by peer")) == "connection reset by peer"
+    assert os_error_words(OSError("plain")) == "plain"
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["ask", "write", "silence", "talk", "cut", "refuse", "allow", "close", "open", "drop", "cancel"]
+        ),
+        st.floats(0.0, 0.7),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS)
+def test_whatever_happens_every_request_ends_in_time_is_sent_once_at_most_and_the_link_comes_back(
+    steps: list[tuple[str, float]],
+) -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        asked: list[asyncio.Task[str]] = []
+        for number, (what, after_s) in enumerate(steps):
+            match what:
+                case "ask":
+                    asked.append(asyncio.create_task(_bounded(device, f"{number}", Urgency.READ, outcome=False)))
+                case "write":
+                    asked.append(asyncio.create_task(_bounded(device, f"{number}", Urgency.WRITE, outcome=True)))
+                case "cancel":
+                    for task in asked[-1:]:
+                        task.cancel()
+                case "silence":
+                    device.takes_s = None
+                case "talk":
+                    device.takes_s = 0.1
+                case "cut":
+                    for line in device.lines[-1:]:
+                        if not line.lost.done():
+                            line.lost.set_result("cut")
+                case "refuse":
+                    device.handshake_error = LinkRefusedError("no")
+                case "allow":
+                    device.handshake_error = None
+                case "close":
+                    device.open_error = ConnectionRefusedError(111, "x")
+                case "open":
+                    device.open_error = None
+                case "drop":
+                    device.connection.drop("asked for")
+            await device.clock.sleep(after_s)
+        device.takes_s, device.handshake_error, device.open_error = 0.0, None, None
+        if asked:
+            await asyncio.wait(asked)
+        assert all(task.cancelled() or task.exception() is None for task in asked)
+        await device.until(LinkState.READY)
+        assert await device.ask("last") == "last answered"
+        assert device.most_under_way <= 1
+        assert len(set(device.received)) == len(device.received)
+        assert all(line.closed for line in device.lines[:-1])
+
+    on_device(test)
+
+
+async def _bounded(device: Device, name: str, urgency: Urgency, *, outcome: bool) -> str:
+    begun = device.clock.monotonic()
+    try:
+        return await device.ask(name, urgency, outcome=outcome)
+    except (NotSentError, LinkLostError) as error:
+        if isinstance(error, NotSentError):
+            assert name not in device.received
+        return type(error).__name__
+    finally:
+        assert device.clock.monotonic() - begun <= TIMEOUT_S * (2 if outcome else 1) + 1e-6
