@@ -42,7 +42,9 @@ class Faults:
     def __init__(self, plant: TffPlant, timed: Iterable[TimedFault] = ()) -> None:
         """Timed faults whose hour is over (of a plant that was restored) are not caused again."""
         self._plant = plant
-        self._timed = sorted((t for t in timed if t.at_s >= plant.time_s), key=lambda t: t.at_s)
+        self._timed = sorted(
+            (t for t in timed if plant.time_s == 0.0 or t.at_s > plant.time_s + 1e-9), key=lambda t: t.at_s
+        )
         self._active: dict[int, ActiveFault] = {}
         self._last = 0
 

@@ -76,10 +76,10 @@ class Balance:
 
     def reply(self, line: str) -> list[str]:
         """The lines that answer one command line (without CRLF); a command that waits for stability answers later."""
-        command, _, argument = line.partition(" ")
+        command, space, argument = line.partition(" ")
         if not line.isascii():
             return ["ET"]
-        if argument and command != "TA":
+        if space and not (argument and command == "TA"):
             return ["ES"]
         match command:
             case "S" | "T" | "Z":
@@ -192,11 +192,11 @@ class Balance:
                 return f"S S {self._value(self.net_g)}"
 
     def _repeat_weight(self) -> None:
-        if not self._repeat or self._time_s < self._next_repeat_s:
+        if not self._repeat or self._time_s < self._next_repeat_s - 1e-9:
             return
         if self._repeat == "SR" and (not self.stable or abs(self.net_g - self._sent_g) < self._digit / 2):
             return
-        self._next_repeat_s = self._time_s + REPEAT_S
+        self._next_repeat_s = max(self._next_repeat_s, self._time_s - REPEAT_S) + REPEAT_S
         self._sent_g = self.net_g
         self._due.append(self._weight_line())
 
