@@ -26,6 +26,7 @@ from evcontrol.control.gate import Gate, SafeReport
 from evcontrol.control.interlocks import Interlocks
 from evcontrol.control.loops import LoopMode, Loops
 from evcontrol.control.owner import Mode
+from evcontrol.history.reader import HistoryReader
 from evcontrol.history.store import Historian
 from evcontrol.journal.events import ENGINE, Kind
 from evcontrol.journal.replay import PlantView
@@ -63,7 +64,7 @@ class Engine:
         self._take_lock()
         self.journal = Journal(data / "journal", clock)
         self.view = PlantView(read_events(data / "journal"))
-        self._before = self.view.last_t
+        self._before = max(self.view.last_t, _last_reading(data / "history"))
         self.journal.subscribe(self.view.apply)
         self.historian = Historian(data / "history", plant.tags, clock)
         self.image = ProcessImage(plant.tags, plant.internal)
@@ -105,8 +106,7 @@ class Engine:
         self._spawn(self.historian.run(), "history")
         self._spawn(self.scanner.run(), "scan")
         await self._observe()
-        if self._before:
-            await self.batches.restore(self._before)
+        await self.batches.restore(self._before)
         gc.collect()
         gc.freeze()
 
@@ -131,6 +131,10 @@ class Engine:
         self._lock.release()
         gc.unfreeze()
         return reports
+
+    def abandon(self) -> None:
+        """Let go of the data directory's lock without a word, as the operating system does for a process that dies."""
+        self._lock.release()
 
     async def failed(self) -> None:
         """Wait until a task without which nothing goes on has ended; raises what ended it."""
@@ -339,6 +343,12 @@ class Engine:
         """A task that ends by itself; a failure of it is logged."""
         task: asyncio.Task[Any] = asyncio.create_task(work, name=name)
         task.add_done_callback(_ended)
+
+
+def _last_reading(history: Path) -> int:
+    """Process time of the last reading that is kept, UTC ns; 0 before the first."""
+    span = HistoryReader(history).span()
+    return 0 if span is None else span[1]
 
 
 def _ended(task: asyncio.Task[Any]) -> None:

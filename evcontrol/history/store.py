@@ -22,8 +22,6 @@ COMMIT_S = 0.4
 """Real time between two commits; with the commit itself well below the second that is promised."""
 RETRY_S = 1.0
 """Real time between two attempts while the disk refuses."""
-VIRTUAL_SCANS = 60
-"""Scans between two commits in virtual time."""
 BUFFER_FRAMES = 50_000
 BUFFER_READINGS = 5_000_000
 """What is held in memory while the disk refuses; beyond it scans are dropped and recorded as a gap."""
@@ -56,7 +54,6 @@ class Historian:
         self._readings_out = 0
         self._lost: Gap | None = None
         self._untold: list[Gap] = []
-        self._since_commit = 0
         self._disk = threading.Lock()
         self._closing = threading.Event()
         self._file: MonthFile | None = None
@@ -89,17 +86,14 @@ class Historian:
                 self._end_gap()
             self._readings_in += readings
             self._waiting.extend(frames)
-        self._since_commit += 1
-        if self._virtual and self._since_commit >= VIRTUAL_SCANS:
+        if self._virtual:
             self._commit()
         self._tell()
 
     async def run(self) -> None:
         """Commit what was kept, until cancelled."""
         if self._virtual:
-            while True:
-                await self._clock.sleep(VIRTUAL_SCANS)
-                self._commit()
+            await asyncio.get_running_loop().create_future()  # every scan commits what it keeps
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, args=(failed,), name="history", daemon=True)
@@ -179,7 +173,6 @@ class Historian:
             self._close_file()
 
     def _commit(self) -> None:
-        self._since_commit = 0
         with self._disk:
             for _ in range(len(self._waiting)):
                 self._in_hand.append(self._waiting.popleft())

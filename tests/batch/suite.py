@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import errno
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,6 +22,7 @@ from evcontrol.plant.load import load_plant
 from evcontrol.plant.model import Plant
 from evcontrol.procedure.run import BatchRun
 from evcontrol.procedure.states import FINAL, State
+from simulators.devices.link import SkidLink
 from simulators.plant import TffPlant
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -35,12 +38,61 @@ ENDPOINTS = {
 }
 OPERATOR = Origin.user("olivia", "station 1")
 STEP_S = 0.5
+PASSWORD = "correct horse battery"
 ANSWERS: Mapping[str, str | bool | float] = {
     "membrane module": "HF500-1600 SN-0001",
     "empty": True,
     "product container": "C-0001",
     "appearance": "clear",
 }
+
+
+class Wire:
+    """The engine's side of all lines; a dead one passes nothing on, as the lines of a process that was killed."""
+
+    def __init__(self, sim: TffPlant) -> None:
+        self.sim = sim
+        self.dead = False
+        self.writes = 0
+        self.on_write: Callable[[int, bool], None] = lambda number, done: None
+        """Called before and after each write to the skid, with its number and whether it was done."""
+
+    def read_input(self, address: int, count: int) -> list[int]:
+        return self._skid.read_input(address, count)
+
+    def read_holding(self, address: int, count: int) -> list[int]:
+        return self._skid.read_holding(address, count)
+
+    def read_coils(self, address: int, count: int) -> list[bool]:
+        return self._skid.read_coils(address, count)
+
+    def read_discrete(self, address: int, count: int) -> list[bool]:
+        return self._skid.read_discrete(address, count)
+
+    def write_holding(self, address: int, values: Sequence[int]) -> None:
+        self._write(lambda skid: skid.write_holding(address, values), beat=address == 0)
+
+    def write_coils(self, address: int, values: Sequence[bool]) -> None:
+        self._write(lambda skid: skid.write_coils(address, values), beat=False)
+
+    def reply(self, balance: str, line: str) -> list[str]:
+        if self.dead:
+            raise OSError(errno.EIO, "the process was killed")
+        return self.sim.balance_links[balance].reply(line)
+
+    def _write(self, write: Callable[[SkidLink], None], beat: bool) -> None:
+        if not beat:
+            self.writes += 1
+            self.on_write(self.writes, False)
+        write(self._skid)
+        if not beat:
+            self.on_write(self.writes, True)
+
+    @property
+    def _skid(self) -> SkidLink:
+        if self.dead:
+            raise OSError(errno.EIO, "the process was killed")
+        return self.sim.skid_link
 
 
 class Suite:
@@ -54,6 +106,9 @@ class Suite:
         self.answers = dict(ANSWERS)
         self.each_step: list[Callable[[], None]] = []
         self.engine: Engine
+        self.wire = Wire(self.sim)
+        self.killed = asyncio.Event()
+        self._lives = 0
         self._steps: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -73,8 +128,40 @@ class Suite:
 
     async def start_engine(self) -> None:
         """A new engine on the same data and equipment."""
+        self.wire = Wire(self.sim)
         self.engine = Engine(self.plant, self.data, self.clock, self._driver)
         await self.engine.start()
+
+    def kill(self) -> None:
+        """Kill the engine at this very moment: its lines are dead, and of its files only what was synced is left."""
+        self._lives += 1
+        survived = self.data.with_name(f"{self.data.name}-{self._lives}")
+        segment, end = self.engine.journal.synced
+        shutil.copytree(self.data, survived)
+        with (survived / "journal" / segment.name).open("r+b") as file:
+            file.truncate(end)
+        self.wire.dead = True
+        self.data = survived
+        self.killed.set()
+
+    async def bury(self) -> None:
+        """Clear away what is left of a killed engine in this process."""
+        keep = {asyncio.current_task(), self._steps}
+        left = [task for task in asyncio.all_tasks() if task not in keep]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        self.engine.abandon()
+        self.killed.clear()
+
+    async def sign(self, run: BatchRun) -> None:
+        """Sign the reconciliation of a batch."""
+        engine = self.engine
+        if engine.people.get("olivia") is None:
+            engine.people.add("olivia", "Olivia Operator", ["supervisor"], PASSWORD)
+        session, _ = await engine.sessions.open("olivia", PASSWORD, "station 1")
+        shown = engine.batches.reconciliations[run.id]
+        await engine.batches.sign(run.id, shown.shown_hash, session, PASSWORD, "", engine.people)
 
     async def start_batch(self, text: str | None = None, **parameters: str) -> BatchRun:
         """A batch of the shipped recipe or of ``text``."""
@@ -118,7 +205,8 @@ class Suite:
     def _driver(self, name: str) -> Driver:
         spec = self.plant.devices[name]
         if spec.driver == "modbus-tcp":
-            connect = modbus_in_process(self.sim.skid_link)
+            connect = modbus_in_process(self.wire)
             return ModbusDriver(name, spec.options, spec.points, self.clock, connect=connect)
-        line = line_in_process(self.sim.balance_links[name].reply)
+        wire = self.wire
+        line = line_in_process(lambda text: wire.reply(name, text))
         return MtSicsDriver(name, spec.options, spec.points, self.clock, connect=line)
