@@ -228,6 +228,8 @@ class SerialLine:
             self._settle(self._opened, LinkLostError(f"port {settings.port}: {_port_words(error)}"))
         except ValueError as error:
             self._settle(self._opened, LinkRefusedError(f"port {settings.port}: {error}"))
+        except Exception as error:  # noqa: BLE001  (pyserial's handlers of URLs raise what they like)
+            self._settle(self._opened, LinkRefusedError(f"port {settings.port}: {error!r}"))
         else:
             self._settle(self._opened, None)
             return port
@@ -239,7 +241,7 @@ class SerialLine:
                 self._settle(job.answer, self._exchange(port, job))
             except UnreadableError as error:
                 self._settle(job.answer, error)
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001  (whatever it is, whoever waits has to hear of it)
                 words = f"port {self._settings.port}: {_port_words(error)}"
                 self._settle(self.lost, words)
                 self._settle(job.answer, LinkLostError(words))
@@ -290,8 +292,10 @@ def _settle(future: asyncio.Future[Any], outcome: object) -> None:
         future.set_result(outcome)
 
 
-def _port_words(error: OSError) -> str:
+def _port_words(error: Exception) -> str:
     """What is wrong with a serial port; pyserial tells an unplugged one from an open one only by a long sentence."""
+    if not isinstance(error, OSError):
+        return repr(error)
     if error.errno in (errno.EAGAIN, errno.EBUSY):
         return "in use by another program"
     if isinstance(error, serial.SerialTimeoutException):

@@ -28,23 +28,30 @@ class Fault(StrEnum):
     """Every answer comes ``delay_s`` late, also those asked for before the fault's end."""
     ONE_BYTE = "one byte at a time"
     """Answers come in pieces of one byte."""
-    CORRUPT = "corrupt"
-    """Answers pass through ``corrupt``."""
+    HALF = "half a frame"
+    """The first half of each answer comes, and no more."""
+    GARBAGE = "garbage"
+    """Every byte of an answer is wrong."""
+    WRONG_TRANSACTION = "wrong transaction"
+    """The transaction id of a Modbus answer is another request's."""
+    DOUBLED = "doubled"
+    """Every answer comes twice."""
+
+
+_CORRUPTIONS: dict[Fault, Callable[[bytes], bytes]] = {
+    Fault.HALF: lambda data: data[: len(data) // 2],
+    Fault.GARBAGE: lambda data: bytes(byte ^ 0xA5 for byte in data),
+    Fault.WRONG_TRANSACTION: lambda data: bytes([data[0], data[1] ^ 0x01]) + data[2:],
+    Fault.DOUBLED: lambda data: data + data,
+}
 
 
 class FaultProxy:
     """Listens on a free port of 127.0.0.1 and passes everything on to ``target_port``, unless a fault is set."""
 
-    def __init__(
-        self,
-        target_port: int,
-        *,
-        delay_s: float = 1.0,
-        corrupt: Callable[[bytes], bytes] = lambda data: bytes([data[0] ^ 0x80]) + data[1:],
-    ) -> None:
+    def __init__(self, target_port: int, *, delay_s: float = 1.0) -> None:
         self._target_port = target_port
         self._delay_s = delay_s
-        self._corrupt = corrupt
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -52,6 +59,8 @@ class FaultProxy:
         self.port = 0
         self.accepted = 0
         """Connections taken since the start."""
+        self.requests: list[bytes] = []
+        """What clients sent since the start, also what was not passed on."""
 
     async def __aenter__(self) -> FaultProxy:
         await self._listen()
@@ -94,7 +103,12 @@ class FaultProxy:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
-        device_reader, device_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+        try:
+            device_reader, device_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+        except OSError:
+            writer.transport.abort()
+            self._connections.discard(task)
+            return
         self._writers |= {writer, device_writer}
         passing = [
             asyncio.create_task(self._pass(reader, device_writer, self._request)),
@@ -121,6 +135,7 @@ class FaultProxy:
             await forward(data, writer)
 
     async def _request(self, data: bytes, writer: asyncio.StreamWriter) -> None:
+        self.requests.append(data)
         if self.fault is Fault.RESET:
             self._break_connections()
         elif self.fault is not Fault.BLACK_HOLE:
@@ -131,8 +146,8 @@ class FaultProxy:
             return
         if self.fault is Fault.SLOW:
             await asyncio.sleep(self._delay_s)
-        if self.fault is Fault.CORRUPT:
-            data = self._corrupt(data)
+        if self.fault in _CORRUPTIONS:
+            data = _CORRUPTIONS[self.fault](data)
         if self.fault is Fault.ONE_BYTE:
             for byte in data:
                 writer.write(bytes([byte]))
