@@ -49,11 +49,12 @@ class ControlServer:
             request = json.loads(line)
         except ValueError:
             return {"error": "not JSON"}
-        if not isinstance(request, dict) or request.get("do") not in self._orders:
+        order = request.get("do") if isinstance(request, dict) else None
+        if not isinstance(order, str) or order not in self._orders:
             return {"error": f'write {{"do": ...}} with one of {", ".join(self._orders)}'}
         self._keep_up()
         try:
-            return {"ok": self._orders[request["do"]](request)}
+            return {"ok": self._orders[order](request)}
         except FaultError as error:
             return {"error": str(error)}
 
@@ -75,7 +76,7 @@ class ControlServer:
 
     def _end(self, request: dict[str, Any]) -> None:
         number = request.get("number")
-        if not isinstance(number, int):
+        if type(number) is not int:
             raise FaultError("number: not the number of a fault")
         self._faults.end(number)
 
