@@ -11,30 +11,58 @@ from drivers.modbus import ModbusDriver, ModbusOptions
 from drivers.modbus_points import ModbusPoint
 from drivers.mtsics import MtSicsDriver, MtSicsOptions, MtSicsPoint
 from evcontrol.clock import Clock
-from evcontrol.signals import Tag, TagKind
+from evcontrol.signals import Frame, Tag, TagKind
 
 
 def tag(index: int, name: str, unit: str = "") -> Tag:
     return Tag(name, index, unit, TagKind.ANALOG, 0, 1e6)
 
 
-def modbus_driver(clock: Clock, points: dict[str, dict[str, Any]], connect: Any = None, **options: Any) -> ModbusDriver:
+def modbus_driver(
+    clock: Clock, points: dict[str, dict[str, Any]], connect: Any = None, **options: Any
+) -> NamedModbusDriver:
     bound = [BoundPoint(tag(i, name), ModbusPoint(**point)) for i, (name, point) in enumerate(points.items())]
-    return ModbusDriver("dev", ModbusOptions(**{"host": "127.0.0.1"} | options), bound, clock, connect=connect)
+    driver = NamedModbusDriver("dev", ModbusOptions(**{"host": "127.0.0.1"} | options), bound, clock, connect=connect)
+    driver.names = list(points)
+    return driver
 
 
 def balance_driver(
     clock: Clock, connect: Any = None, fields: Sequence[tuple[str, str]] = (("weight", "g"),), **options: Any
-) -> MtSicsDriver:
+) -> NamedMtSicsDriver:
     bound = [
         BoundPoint(tag(i, f"{field}.{unit}", unit), MtSicsPoint.model_validate({"field": field}))
         for i, (field, unit) in enumerate(fields)
     ]
-    return MtSicsDriver("dev", MtSicsOptions(**{"port": "x"} | options), bound, clock, connect=connect)
+    driver = NamedMtSicsDriver("dev", MtSicsOptions(**{"port": "x"} | options), bound, clock, connect=connect)
+    driver.names = [each.tag.name for each in bound]
+    return driver
 
 
-async def link_is(driver: Any, state: LinkState, within_s: float) -> None:
-    """Wait until the link is in that state; TimeoutError when it is not in time."""
+class NamedModbusDriver(ModbusDriver):
+    """Knows the names of its tags by index."""
+
+    names: Sequence[str]
+
+
+class NamedMtSicsDriver(MtSicsDriver):
+    """Knows the names of its tags by index."""
+
+    names: Sequence[str]
+
+
+def readings(driver: NamedModbusDriver | NamedMtSicsDriver, frame: Frame) -> dict[str, tuple[float, int]]:
+    """Value and quality by tag, of a frame of a driver made here."""
+    assert frame.group == driver.name
+    names = driver.names
+    return {
+        names[index]: (float(value), int(quality))
+        for index, value, quality in zip(frame.index, frame.value, frame.quality, strict=True)
+    }
+
+
+async def link_is(driver: Any, state: LinkState, within_s: float, words: str = "") -> None:
+    """Wait until the link is in that state, with those words in its reason; TimeoutError when it is not in time."""
     changed = asyncio.Event()
     before = driver.on_link
 
@@ -46,7 +74,7 @@ async def link_is(driver: Any, state: LinkState, within_s: float) -> None:
     driver.on_link = seen
     try:
         async with asyncio.timeout(within_s):
-            while driver.link.state is not state:
+            while driver.link.state is not state or words not in driver.link.reason:
                 changed.clear()
                 await changed.wait()
     finally:
