@@ -190,6 +190,8 @@ class BatchRecord:
     signatures: list[Event] = field(default_factory=list)
     reconciliations: list[Event] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    actions: list[Event] = field(default_factory=list)
+    """What people did, in order."""
     people: dict[str, Person] = field(default_factory=dict)
 
     @property

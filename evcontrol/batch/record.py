@@ -71,10 +71,14 @@ def verify_record(data: Path, batch: str) -> Verdict:
 
     A gap that was noted (an outage of the engine, a full disk) is told and is no fault. Raises UnknownBatchError.
     """
-    record = read_record(data, batch)
-    found = verify(data / "journal")
+    return check_record(data, read_record(data, batch))
+
+
+def check_record(data: Path, record: BatchRecord) -> Verdict:
+    """:func:`verify_record` for a record that was read already: the chain must still pass through its head."""
+    found = verify(data / "journal", record.head)
     if found.faults and found.faults[-1].endswith(_UNFINISHED):
-        found = verify(data / "journal")  # an engine may have been writing that line
+        found = verify(data / "journal", record.head)  # an engine may have been writing that line
     faults = [f"journal {fault}" for fault in found.faults]
     faults += [f"history {fault}" for fault in _history_faults(HistoryReader(data / "history"), record)]
     return Verdict(not faults, faults, record.gaps, found.events, found.head)
@@ -258,10 +262,11 @@ class _Gathering:
         scheme, _, user = event.actor.partition(":")
         if scheme != "user" or not user:
             return
+        record.actions.append(event)
         person = record.people.setdefault(user, Person(user, ""))
         if event.kind is Kind.SIGNATURE:
             person.full_name = str(event.body.get("full_name", ""))
-        deed = _deed(event)
+        deed = deed_of(event)
         person.deeds[deed] = person.deeds.get(deed, 0) + 1
 
 
@@ -318,7 +323,8 @@ def _unit_of(event: Event) -> str:
     return named.partition(".")[0]
 
 
-def _deed(event: Event) -> str:
+def deed_of(event: Event) -> str:
+    """What a person did, in words."""
     if event.kind is Kind.STATE_CHANGED:
         command = str(event.body.get("command") or "changed")
         return f"{command}: {event.path}" if event.path else f"{command}: the batch"
