@@ -277,6 +277,8 @@ class Engine:
                 self.image.set_internal(f"{unit}.STATE", run.state.value)
             if f"{unit}.PHASE" in self.plant.internal:
                 self.image.set_internal(f"{unit}.PHASE", ", ".join(run.running()))
+            if run.ended:
+                self._spawn_once(self.gate.make_safe(unit, f"{run.id} has ended", batch=run.id), f"{unit} at rest")
 
     # -- helpers -----------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from evcontrol.yaml_source import Document, Mistake, SourceError
 from evcontrol.yaml_source import Path as Place
@@ -17,6 +17,15 @@ from evcontrol.yaml_source import Path as Place
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=300, strip_whitespace=True)]
 Scalar = str | bool | int | float
+
+
+def _quantity_text(value: object) -> object:
+    if isinstance(value, int | float):
+        raise ValueError(f"write a quantity with its unit, such as '{value} g'")
+    return value
+
+
+Measure = Annotated[Line, BeforeValidator(_quantity_text)]
 
 
 class Level(StrEnum):
@@ -128,9 +137,9 @@ class _Section(BaseModel):
 
 
 class _Parameter(_Section):
-    value: Line
-    low: Line | None = None
-    high: Line | None = None
+    value: Measure
+    low: Measure | None = None
+    high: Measure | None = None
     description: str = ""
 
 

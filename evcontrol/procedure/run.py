@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import structlog
 
+from evcontrol.clock import NS
 from evcontrol.control.gate import SafeReport
 from evcontrol.expression import compile_condition
 from evcontrol.journal.events import ENGINE, Kind, Origin
@@ -33,6 +34,8 @@ from evcontrol.procedure.states import (
     allowed_commands,
 )
 
+TAKE_OVER_S = 10.0
+"""Process time for which a take-over may stay without effect."""
 LEAVE_S = 5.0
 """Process time that a phase has to end when it is told to; its right to command is gone before."""
 _TOWARDS_SAFETY: Final = frozenset({State.HOLDING, State.STOPPING, State.ABORTING})
@@ -375,6 +378,15 @@ class BatchRun:
                 if self._true_now(take_over):
                     short = take_over.tag.partition(".")[2]
                     await context.write(f"take over: {take_over.when}", **{short: take_over.value})
+                    await self._until_taken_over(context, take_over)
+
+    async def _until_taken_over(self, context: PhaseContext, take_over: TakeOverSpec) -> None:
+        clock = self._rooms.clock
+        end = clock.now() + round(TAKE_OVER_S * NS)
+        done = compile_condition(f"not ({take_over.when})", self._rooms.plant.symbols)
+        await context.until(done, tolerance_s=TAKE_OVER_S, unless=lambda: clock.now() >= end)
+        if self._true_now(take_over):
+            raise HoldRequiredError(f"{take_over.tag} was written, and it is still so that {take_over.when}")
 
     def _true_now(self, take_over: TakeOverSpec) -> bool:
         condition = compile_condition(take_over.when, self._rooms.plant.symbols)

@@ -38,6 +38,8 @@ ENDPOINTS = {
 }
 OPERATOR = Origin.user("olivia", "station 1")
 STEP_S = 0.5
+HEARTBEAT, RETENTATE_VALVE = 0, 4
+"""Registers that are written nearly each scan, and are not counted."""
 PASSWORD = "correct horse battery"
 ANSWERS: Mapping[str, str | bool | float] = {
     "membrane module": "HF500-1600 SN-0001",
@@ -70,7 +72,8 @@ class Wire:
         return self._skid.read_discrete(address, count)
 
     def write_holding(self, address: int, values: Sequence[int]) -> None:
-        self._write(lambda skid: skid.write_holding(address, values), beat=address == 0)
+        quiet = address in (HEARTBEAT, RETENTATE_VALVE) and len(values) == 1
+        self._write(lambda skid: skid.write_holding(address, values), beat=quiet)
 
     def write_coils(self, address: int, values: Sequence[bool]) -> None:
         self._write(lambda skid: skid.write_coils(address, values), beat=False)

@@ -1,0 +1,99 @@
+"""Whole ultrafiltration batches in virtual time: they end, close their balances, and follow the formulas."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evcontrol.clock import NS, VirtualClock, run_virtual
+from evcontrol.history.reader import HistoryReader
+from evcontrol.journal.store import verify
+from evcontrol.procedure.states import State
+from simulators.process.membrane import MembraneParameters
+from simulators.process.vessels import Stocks
+from tests.batch.suite import Suite
+
+FEED = Stocks().feed
+MEMBRANE = MembraneParameters()
+
+
+def make(data: Path, **parameters: str) -> dict[str, Any]:
+    """Run one batch; its results by name, and what the simulated plant says really happened."""
+
+    async def main(clock: VirtualClock) -> dict[str, Any]:
+        async with Suite(data, clock) as suite:
+            run = await suite.start_batch(**parameters)
+            truth: dict[str, Any] = {}
+
+            def look() -> None:
+                if "recover" in "".join(run.running()) and "before" not in truth:
+                    truth["before"] = suite.sim.truth()
+
+            suite.each_step.append(look)
+            assert await suite.finish(run) is State.COMPLETE
+            results = {f"{p.rpartition('/')[2]} {n}": v for p, n, v, _ in suite.engine.view.batches[run.id].results}
+            await suite.scans(10)
+            assert suite.sim.skid.safe
+            truth["after"] = suite.sim.truth()
+            return results | truth
+
+    return run_virtual(main)
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    data = tmp_path_factory.mktemp("shipped")
+    return data, make(data)
+
+
+def test_the_shipped_recipe_runs_from_flush_to_clean_membrane(shipped: tuple[Path, dict[str, Any]]) -> None:
+    _, results = shipped
+    assert results["concentrate VCF"] == pytest.approx(10.0, abs=0.1)
+    assert results["diafilter diavolumes"] == pytest.approx(6.0, abs=0.03)
+    assert results["clean module is"] == "clean"
+    assert results["load feed"] == pytest.approx(1950.0, abs=2.0)
+
+
+def test_nothing_comes_from_nowhere(shipped: tuple[Path, dict[str, Any]]) -> None:
+    _, results = shipped
+    assert all(abs(share) < 1e-9 for share in results["after"]["imbalance"].values())
+
+
+def test_the_journal_is_whole(shipped: tuple[Path, dict[str, Any]]) -> None:
+    data, _ = shipped
+    assert verify(data / "journal").intact
+
+
+def test_history_holds_every_tag_at_its_scan_without_a_hole(shipped: tuple[Path, dict[str, Any]]) -> None:
+    data, _ = shipped
+    reader = HistoryReader(data / "history")
+    span = reader.span()
+    assert span is not None
+    scans = reader.scans(*span)
+    assert np.all(np.diff(scans) == NS)
+    assert reader.gaps(*span) == []
+    columns = reader.raw([tag.name for tag in reader.tags()], *span)
+    for tag, column in columns.items():
+        assert len(column.t) == len(scans), tag
+
+
+@pytest.mark.parametrize(("concentration", "diavolumes"), [("5 x", "6 DV"), ("5 x", "2 DV"), ("3 x", "8 DV")])
+def test_protein_and_vesicles_follow_the_formulas(tmp_path: Path, concentration: str, diavolumes: str) -> None:
+    results = make(tmp_path / "data", concentration=concentration, diavolumes=diavolumes, feed_mass="1000 g")
+    before = results["before"]["liquids"]
+    vcf, dv = results["concentrate VCF"], results["diafilter diavolumes"]
+    feed_ml = results["load feed by totaliser"]
+    protein = before["retentate"]["protein_mg"] + before["hold_up"]["protein_mg"]
+    # C/C0 = VCF^R and exp(-N S): what is left of the protein is exp(-S (ln VCF + N)).
+    assert protein / (feed_ml * FEED.protein_g_per_l) == pytest.approx(
+        math.exp(-MEMBRANE.protein_sieving * (math.log(vcf) + dv)), rel=0.05
+    )
+    evs = before["retentate"]["evs"] + before["hold_up"]["evs"]
+    fed = feed_ml * FEED.evs_per_ml
+    adsorbed = results["before"]["membrane"]["adsorbed_evs"]
+    passed = math.exp(-MEMBRANE.ev_sieving * (math.log(vcf) + dv))
+    assert evs / (fed - adsorbed) == pytest.approx(passed, rel=0.01)
