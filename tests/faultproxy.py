@@ -95,6 +95,8 @@ class FaultProxy:
 
     def _break_connections(self) -> None:
         for writer in self._writers:
+            if writer.transport.is_closing():
+                continue
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_0)
             writer.transport.abort()
 

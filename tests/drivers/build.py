@@ -12,6 +12,7 @@ from drivers.modbus_points import ModbusPoint
 from drivers.mtsics import MtSicsDriver, MtSicsOptions, MtSicsPoint
 from evcontrol.clock import Clock
 from evcontrol.signals import Frame, Tag, TagKind
+from simulators.devices.registers import ModbusFault
 
 
 def tag(index: int, name: str, unit: str = "") -> Tag:
@@ -81,33 +82,38 @@ async def link_is(driver: Any, state: LinkState, within_s: float, words: str = "
         driver.on_link = before
 
 
-class RefusalError(Exception):
-    """A Modbus exception response of a device in this process."""
+class RefusalError(ModbusFault):
+    """Any Modbus exception response; the simulated servers answer it as they answer their own."""
 
     def __init__(self, code: int) -> None:
-        super().__init__(f"exception {code}")
+        Exception.__init__(self, f"exception {code}")
         self.code = code
 
 
 class Registers:
-    """A Modbus device in this process: holding and input registers are one dictionary, coils another."""
+    """A Modbus device: holding and input registers are one dictionary, coils and discrete inputs another."""
 
     def __init__(self, registers: dict[int, int] | None = None, coils: dict[int, bool] | None = None) -> None:
         self.registers = registers or {}
         self.coils = coils or {}
         self.reads: list[tuple[int, int]] = []
         self.writes: list[tuple[int, list[int]]] = []
+        self.refuse_reads: int | None = None
         self.refuse_writes: int | None = None
+        self.silent = False
+
+    @property
+    def requests(self) -> int:
+        """How many have come."""
+        return len(self.reads) + len(self.writes)
 
     def read_input(self, address: int, count: int) -> list[int]:
-        self.reads.append((address, count))
-        return self._get(self.registers, address, count)
+        return self._read(self.registers, address, count)
 
     read_holding = read_input
 
     def read_coils(self, address: int, count: int) -> list[bool]:
-        self.reads.append((address, count))
-        return self._get(self.coils, address, count)
+        return self._read(self.coils, address, count)
 
     read_discrete = read_coils
 
@@ -117,6 +123,14 @@ class Registers:
     def write_coils(self, address: int, values: Sequence[bool]) -> None:
         self._put(self.coils, address, values)
 
+    def _read(self, table: dict[int, Any], address: int, count: int) -> list[Any]:
+        self.reads.append((address, count))
+        if self.silent:
+            raise TimeoutError
+        if self.refuse_reads is not None:
+            raise RefusalError(self.refuse_reads)
+        return self._get(table, address, count)
+
     def _get(self, table: dict[int, Any], address: int, count: int) -> list[Any]:
         try:
             return [table[address + i] for i in range(count)]
@@ -124,8 +138,10 @@ class Registers:
             raise RefusalError(2) from None
 
     def _put(self, table: dict[int, Any], address: int, values: Sequence[Any]) -> None:
+        self.writes.append((address, list(values)))
+        if self.silent:
+            raise TimeoutError
         if self.refuse_writes is not None:
             raise RefusalError(self.refuse_writes)
         self._get(table, address, len(values))
-        self.writes.append((address, list(values)))
         table.update(enumerate(values, address))

@@ -33,6 +33,8 @@ from tests.drivers.instruments import Instrument, PtyInstrument, TcpInstrument
 
 KINDS = pytest.mark.parametrize("kind", ["pty", "tcp"])
 TIMEOUT_S = 0.15
+SLACK_S = 0.5
+"""How late a machine with other work may be."""
 FIELDS = (("weight", "g"), ("stable", ""))
 
 
@@ -89,7 +91,7 @@ async def timely(driver: NamedMtSicsDriver) -> dict[str, tuple[float, int]]:
     loop = asyncio.get_running_loop()
     begun = loop.time()
     result = readings(driver, await driver.read())
-    assert loop.time() - begun < TIMEOUT_S + 0.25
+    assert loop.time() - begun < TIMEOUT_S + SLACK_S
     return result
 
 
@@ -215,8 +217,6 @@ def test_a_balance_that_does_not_tell_its_number_is_not_ready(identity: bytes, t
         driver = balance_driver(LiveClock(), port=other.port, timeout_s=TIMEOUT_S)
         try:
             await driver.start()
-            await link_is(driver, LinkState.DISCONNECTED, 5)
-            await other.was_asked(1)
             await link_is(driver, LinkState.DISCONNECTED, 5, "serial number")
             assert (await weight_of(driver))[1] == BAD_NOT_CONNECTED
         finally:
