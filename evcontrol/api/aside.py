@@ -55,9 +55,7 @@ def report(data: Path, batch: str) -> dict[str, Any]:
     """Write the report under ``reports/`` of the data directory."""
     from evcontrol.batch.report import write_report  # noqa: PLC0415  (costly to import, and only this process needs it)
 
-    out = data / "reports"
-    out.mkdir(parents=True, exist_ok=True)
-    file = write_report(data, batch, out)
+    file = write_report(data, batch)
     return {"file": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
 
 

@@ -6,7 +6,7 @@ answer). A request that changes something is never repeated by itself.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from types import NoneType, TracebackType
 from typing import Any, Self, TypeVar
@@ -222,7 +222,7 @@ class Client:
 
     # --------------------------------------------------------------------------------------------------------- stream
 
-    async def stream(self) -> AsyncIterator[Delta | StreamEvent]:
+    async def stream(self) -> AsyncGenerator[Delta | StreamEvent, None]:
         """Everything as it is now, then every change; EngineGoneError when the engine closes or goes."""
         url = f"ws{self._url.removeprefix('http')}/api/stream"
         headers = {"Authorization": f"Bearer {self._token}"}

@@ -37,6 +37,8 @@ from evcontrol.procedure.states import FINAL, State
 START_S = 30.0
 """Real time in which simulators and engine must be up."""
 POLL_S = 0.1
+ENDED = FINAL | {State.HELD}
+"""A batch that is held waits for somebody to find out why, which the demo's operator cannot."""
 OPERATOR = "olivia"
 FULL_NAME = "Olivia Operator (demo)"
 ROLES = ["operator", "supervisor"]
@@ -140,7 +142,7 @@ class _Demo:
         return await _while_running(children, self._operate(client, batch))
 
     async def _operate(self, client: Client, batch: str) -> BatchView:
-        """Follow the stream, answer every question once, and show what happens until the batch has ended."""
+        """Follow the stream, answer every question once, and show what happens until the batch has ended or is held."""
         picture = Picture(await client.snapshot())
         progress = Progress(picture, self._script, batch)
         answered: set[str] = set()
@@ -153,7 +155,7 @@ class _Demo:
                     for prompt in [p for p in picture.prompts if p.batch == batch and p.prompt not in answered]:
                         answered.add(prompt.prompt)
                         await self._answer(client, prompt)
-                    if progress.view is not None and progress.view.summary.state in FINAL:
+                    if progress.view is not None and progress.view.summary.state in ENDED:
                         break
         return await client.batch(batch)
 

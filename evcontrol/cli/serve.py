@@ -128,12 +128,14 @@ class _Service:
             await asyncio.wait([engine, asked, self._serving, desk_work], return_when=asyncio.FIRST_COMPLETED)
             self._why = self._stop.why
             if not self._why:
-                for task in [task for task in (engine, self._serving, desk_work) if task.done()]:
-                    task.result()
+                ended: list[asyncio.Task[None]] = [engine, self._serving, desk_work]
+                for task in ended:
+                    if task.done():
+                        task.result()
                 raise RuntimeError("the API ended by itself")
         finally:
-            for task in (engine, asked):
-                task.cancel()
+            engine.cancel()
+            asked.cancel()
             await asyncio.gather(engine, asked, return_exceptions=True)
 
     async def _close(self) -> list[SafeReport]:
