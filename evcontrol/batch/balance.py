@@ -113,6 +113,9 @@ class LiquidBalance:
 
 def liquid_balances(record: BatchRecord, reader: HistoryReader) -> list[LiquidBalance]:
     """One balance for each unit of the batch whose recipe loads it; from the readings and the phases' times."""
+    if not record.phases():
+        reason = "the text of the recipe cannot be read: the section is not known"
+        return [LiquidBalance(unit, reasons=[reason]) for unit in record.units.values()]
     loaded = dict.fromkeys(phase.unit for phase in record.phases() if phase.phase == "load")
     return [_Section(record, reader, unit).balance() for unit in loaded]
 

@@ -25,7 +25,7 @@ RESULTS: Final[Mapping[tuple[str, str], str]] = {
 LIMITS: Final = frozenset({"min_nwp", "accept"})
 """Arguments that are limits and not targets: no deviation from them is reckoned."""
 MEASURED: Final[Mapping[str, str]] = {"tmp": "TMP", "cross_flow": "FT_FEED"}
-"""The tag that shows an argument, averaged over the Good readings while the permeate valve was open."""
+"""The tag that shows an argument, as the median of the Good readings while the permeate valve was open."""
 PERMEATE_OPEN: Final = "XV102_FB"
 
 
@@ -59,7 +59,7 @@ def _row(record: BatchRecord, phase: ElementEntry, name: str, written: str, read
     if result is not None and isinstance(result.value, (int, float)):
         reached, how = f"{result.value:.5g} {result.unit}".strip(), "result"
     elif name in MEASURED:
-        reached, how = _mean(phase, MEASURED[name], reader), "mean while the permeate was open"
+        reached, how = _median(phase, MEASURED[name], reader), "median while the permeate was open"
     else:
         return Row(name, asked)
     deviation = None if name in LIMITS or not reached else _deviation(value, reached)
@@ -81,8 +81,8 @@ def _percent(target: Quantity, actual: Quantity) -> float | None:
     return None if wanted == 0.0 else 100.0 * (actual.value - wanted) / wanted
 
 
-def _mean(phase: ElementEntry, tag: str, reader: HistoryReader) -> str:
-    """Mean over a phase with its unit; empty when there is none."""
+def _median(phase: ElementEntry, tag: str, reader: HistoryReader) -> str:
+    """Median over a phase with its unit, so that ramps do not count for much; empty when there is none."""
     if phase.started is None or phase.ended is None:
         return ""
     names = [f"{phase.unit}.{tag}", f"{phase.unit}.{PERMEATE_OPEN}"]
@@ -94,7 +94,7 @@ def _mean(phase: ElementEntry, tag: str, reader: HistoryReader) -> str:
     if not len(valve):
         return ""
     values = readings.v[good_mask(readings.q) & _held(valve, readings)]
-    return f"{float(np.mean(values)):.4g} {readings.unit}" if len(values) else ""
+    return f"{float(np.median(values)):.4g} {readings.unit}" if len(values) else ""
 
 
 def _held(valve: Column, readings: Column) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -153,7 +153,8 @@ class BatchRecord:
     """Everything that the journal and the history's list of gaps tell of one batch.
 
     ``own`` are the batch's events; the lists of events hold those of its units that fell into its time as well.
-    ``standing`` are the alarms and trips that stood already when it began. ``head`` is where the journal's chain ended
+    ``standing`` are the alarms and trips that stood already when it began. ``elements`` has no phases when the text of
+    the recipe cannot be read. ``head`` is where the journal's chain ended
     when this was read: the seq of the next event and the SHA-256 of the last line.
     """
 
@@ -170,6 +171,10 @@ class BatchRecord:
     ended: int | None = None
     last_t: int = 0
     own: list[Event] = field(default_factory=list)
+    meanwhile: list[Event] = field(default_factory=list)
+    """Events of the plant that belong to no batch and are part of this record."""
+    unreadable: list[str] = field(default_factory=list)
+    """Events whose bodies do not hold what they should, in words; they are left out."""
     engines: list[EngineRun] = field(default_factory=list)
     engine_ends: list[Event] = field(default_factory=list)
     speeds: list[tuple[int, float, str]] = field(default_factory=list)

@@ -18,8 +18,8 @@ h3 { font-size: 10.5pt; margin: 4mm 0 1mm; }
 p { margin: 1mm 0; } p.note { color: #57606a; }
 table { border-collapse: collapse; width: 100%; margin: 1mm 0 3mm; }
 th, td { text-align: left; vertical-align: top; padding: 0.6mm 2mm; border-bottom: 0.5px solid #c9d1d9;
-         overflow-wrap: anywhere; }
-th { background: #f1f3f5; font-weight: 600; } td.number { text-align: right; white-space: nowrap; }
+         overflow-wrap: break-word; }
+th { background: #f1f3f5; font-weight: 600; } td.number { white-space: nowrap; }
 table.facts th { width: 48mm; }
 tr.changed td, tr.warn td { background: #fff4d6; } tr.bad td { background: #ffe1de; }
 .verdict { display: inline-block; padding: 0 2mm; border: 1.5px solid; font-weight: 700; }

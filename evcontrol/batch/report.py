@@ -35,8 +35,11 @@ def write_report(data: Path, batch: str, out: Path | None = None) -> Path:
     text = report(record, check_record(data, record), HistoryReader(data / "history"))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return path
 
 

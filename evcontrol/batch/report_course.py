@@ -51,13 +51,12 @@ def questions(record: BatchRecord) -> Markup:
             q.limits,
             quantity(q.value, q.unit) if q.answered is not None else "not answered",
             moment(q.answered),
-            who(record, q.actor),
-            q.station,
+            ", ".join(filter(None, (who(record, q.actor), q.station))),
             q.comment,
         )
         for q in record.questions
     ]
-    head = ("Asked", "Element", "Question", "Accepted", "Answer", "Answered", "Who", "Station", "Comment")
+    head = ("Asked", "Element", "Question", "Accepted", "Answer", "Answered", "Who", "Comment")
     css = ["" if q.answered is not None else "warn" for q in record.questions]
     return section("Questions, entries and answers", table(head, rows, css, "Nothing was asked."))
 
@@ -182,7 +181,7 @@ def _happened(event: Event) -> str:
 
 
 def _reached(event: Event) -> str:
-    missing = [f"{entry['tag']} ({entry['reason']})" for entry in event.body["not_reached"]]
+    missing = [f"{entry.get('tag')} ({entry.get('reason')})" for entry in event.body["not_reached"]]
     return f"NOT reached: {', '.join(missing)}" if missing else f"all {len(event.body['reached'])} actuators"
 
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from evcontrol.batch.balance import LIMIT, Closure, Comparison, LiquidBalance
 from evcontrol.batch.entries import BatchRecord
+from evcontrol.batch.gather import deed_of
 from evcontrol.batch.markup import Markup, element, join, paragraph, section, table
-from evcontrol.batch.record import deed_of
 from evcontrol.batch.wording import Labels, about, listed, moment, who
 from evcontrol.journal.events import Event
 
@@ -111,7 +111,7 @@ def _balance(balance: LiquidBalance, mark: Markup) -> Markup:
             element("h3", join([f"Liquid balance of {balance.unit}: ", mark])),
             element("ul", join(element("li", reason) for reason in balance.reasons)) if balance.reasons else Markup(""),
             paragraph(note, "note"),
-            table(("", "What", "Volume", "Mass"), rows),
+            table(("Side", "What", "Volume", "Mass"), rows),
         ]
     )
 
@@ -136,8 +136,8 @@ def _reconciliation(record: BatchRecord, event: Event) -> Markup:
     body = event.body
     signed = [s for s in record.signatures if s.body["shown_hash"] == body["hash"]]
     names = ", ".join(f"{s.body['full_name']} at {moment(s.t)}" for s in signed) or "NOBODY"
-    rows = [(item["what"], item["expected"], item["read"], item["verdict"]) for item in body["items"]]
-    css = ["" if item["verdict"] == "as expected" else "warn" for item in body["items"]]
+    rows = [tuple(item.get(key) for key in ("what", "expected", "read", "verdict")) for item in body["items"]]
+    css = ["" if item.get("verdict") == "as expected" else "warn" for item in body["items"]]
     return join(
         [
             element("h3", f"{moment(event.t)}, after an outage of {body['outage_s']:g} s"),

@@ -15,7 +15,7 @@ from evcontrol.clock import NS
 from evcontrol.history.aggregate import Aggregate
 from evcontrol.history.layout import Gap
 from evcontrol.history.reader import HistoryError, HistoryReader
-from evcontrol.quality import is_bad
+from evcontrol.quality import BAD
 
 PARTS: Final = 900
 """Parts of the time; each is drawn as its mean within its lowest and highest reading."""
@@ -105,7 +105,7 @@ def _figure(record: BatchRecord, reader: HistoryReader, title: str, names: Seque
 def _blank(series: Aggregate, record: BatchRecord) -> None:
     """Leave blank what holds a Bad reading, or a noted gap: an average over it would show more than was read."""
     width = (record.end - record.created) / PARTS
-    empty = np.array([is_bad(int(code)) for code in series.q])
+    empty = series.q >= BAD
     for gap in record.gaps:
         empty |= (series.t + width > gap.start) & (series.t < gap.end)
     for values in (series.mean, series.low, series.high):
@@ -150,7 +150,7 @@ def _draw_series(area: _Area, series: Aggregate, colour: str) -> None:
 def _draw_bad(area: _Area, series: Aggregate) -> None:
     """A red mark under the time in which something Bad was read, or nothing."""
     y = HEIGHT - BOTTOM - 3
-    for begin, end in _runs([is_bad(int(code)) for code in series.q]):
+    for begin, end in _runs((series.q >= BAD).tolist()):
         left = area.x(int(series.t[begin]))
         right = area.x(int(series.t[end])) if end < PARTS else area.x(area.end)
         area.add(f'<rect x="{left:.1f}" y="{y}" width="{max(right - left, 1.0):.1f}" height="3" fill="#a40e26"/>')
