@@ -230,8 +230,8 @@ class Engine:
                 self._spawn_once(self._retry_journal(), "journal retry")
         elif self.historian.trouble:
             trouble = f"the history cannot be written ({self.historian.trouble})"
-        elif self.clock.kind is not ClockKind.VIRTUAL and self.historian.lag_s > HISTORY_BEHIND_S * self.clock.speed:
-            trouble = f"the history is {self.historian.lag_s:.0f} s behind"
+        elif self.historian.lag_wall_s > HISTORY_BEHIND_S:
+            trouble = f"the history is {self.historian.lag_wall_s:.0f} s behind"
         if trouble and not self._trouble:
             _log.error("holding all batches", reason=trouble)
             for run in self.batches.active():

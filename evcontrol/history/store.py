@@ -72,6 +72,12 @@ class Historian:
             return 0.0
         return max(0.0, (self._clock.now() - (first.start if isinstance(first, Gap) else first.t)) / NS)
 
+    @property
+    def lag_wall_s(self) -> float:
+        """The same in real seconds, by the machine's clock."""
+        first = _first(self._in_hand) or _first(self._waiting)
+        return max(0.0, (self._clock.wall() - first.wall) / NS) if isinstance(first, Frame) else 0.0
+
     def keep(self, t: int, wall: int, frames: Sequence[Frame]) -> None:
         """Take over the frames of one scan (``t`` and ``wall`` in UTC ns); their arrays must not change any more."""
         if self._closing.is_set():

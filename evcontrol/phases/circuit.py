@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from evcontrol.phases.water import density
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext
 
 TMP_LOOP = "PIC_TMP"
@@ -15,11 +16,15 @@ PERMEATE_CLOSING_S = 0.7
 """From the command until the permeate stands still: half the travel of the valve, and the command itself."""
 SLOW_FLOW = 60.0
 """Flow (mL/min) of the last part of a transfer by weight."""
-SLOW_PART_G = 15.0
-SLOW_TMP_PSI = 0.7
-"""Transmembrane pressure of the last part of a filtration by weight."""
-SLOW_S = 10.0
-"""How long the last part lasts at full flow, s."""
+SLOW_PART_G = 20.0
+LAST_SHARE = 0.01
+"""Least share of a transfer that is made slowly: what totaliser and balance may differ by."""
+GENTLE_PART_G = 8.0
+GENTLE_FLOW = 400.0
+"""Last part of a filtration by weight, and its cross-flow in mL/min: so little permeate then passes that the weight is
+right even when the engine dies and only the controller's watchdog ends it."""
+ACCURACY_G = 0.5
+REST_S = 5.0
 DRY_SHARE = 0.2
 DRY_S = 15.0
 """A transfer counts as dry when less than this share of its setpoint flows for so long."""
@@ -46,18 +51,22 @@ async def fill(context: PhaseContext, key: str, inlet: str, volume_ml: float, fl
 
 
 async def fill_to_weight(context: PhaseContext, key: str, inlet: str, mass_g: float, flow: float) -> None:
-    """Transfer a mass into the retentate vessel by its balance, the last of it slowly."""
+    """Transfer a mass into the retentate vessel by its balance, the last of it slowly.
+
+    Whatever happens to the engine, the controller's own totaliser stop bounds each part.
+    """
     target = await context.once(key, lambda: round(context.value("WT_RET") + mass_g, 2))
+    last = max(SLOW_PART_G, LAST_SHARE * mass_g)
+    if target - context.value("WT_RET") > last + SLOW_PART_G:
+        fast = (target - last - context.value("WT_RET")) / density(context.value("TT"))
+        await fill(context, f"{key} fast", inlet, fast, flow)
+        await context.for_seconds(REST_S, "the weight comes to rest")
     missing = target - context.value("WT_RET")
-    if missing > 0.5:
-        stop = context.value("FQ_IN") + missing * 1.03 + 5.0
-        await bound_dose(context, stop)
+    if missing > ACCURACY_G:
+        await bound_dose(context, context.value("FQ_IN") + missing / density(context.value("TT")) + ACCURACY_G)
         await context.write(f"inlet {inlet}", INLET=inlet)
-        if missing > SLOW_PART_G:
-            await context.write(f"transfer {inlet} to {target:.1f} g", P102_SP=flow)
-            await context.until_reaches("WT_RET", target - SLOW_PART_G, 0.0, show=flowing(context))
-        await context.write("transfer the last of it slowly", P102_SP=min(flow, SLOW_FLOW))
-        await context.until_reaches("WT_RET", target, 0.2, show=flowing(context))
+        await context.write(f"transfer the last {missing:.1f} g slowly", P102_SP=min(flow, SLOW_FLOW))
+        await context.until_reaches("WT_RET", target - 0.1, 0.2, show=flowing(context))
     await end_transfer(context)
 
 

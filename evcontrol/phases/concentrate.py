@@ -169,13 +169,19 @@ class Diafilter(Phase):
 
 
 async def filter_to_weight(context: PhaseContext, tag: str, target: float, show: Callable[[], None]) -> None:
-    """Filter until a balance reaches its target, the last of it slowly, and shut the permeate."""
+    """Filter until a balance reaches its target, the last of it gently, and shut the permeate."""
     missing = target - context.value(tag)
-    slow_from = target - math.copysign(circuit.SLOW_PART_G, missing)
-    if abs(missing) > circuit.SLOW_PART_G:
+    gentle_from = target - math.copysign(circuit.GENTLE_PART_G, missing)
+    if abs(missing) > circuit.GENTLE_PART_G + circuit.SLOW_PART_G:
         await circuit.filter_at(context, context.number("tmp"))
-        await context.until_reaches(tag, slow_from, 0.0, show=show)
-    await circuit.filter_at(context, min(circuit.SLOW_TMP_PSI, context.number("tmp")))
+        await context.until_reaches(tag, gentle_from - math.copysign(circuit.SLOW_PART_G, missing), 0.0, show=show)
+    if abs(missing) > circuit.GENTLE_PART_G:
+        await circuit.filter_at(context, context.number("tmp"))
+        context.stop_loop(circuit.TMP_LOOP)
+        await context.write("less pressure for the last part", PCV101_SP=100.0)
+        await context.until_reaches(tag, gentle_from, circuit.PERMEATE_CLOSING_S, show=show)
+    await context.write("less cross-flow for the last part", P101_SP=circuit.GENTLE_FLOW, PCV101_SP=100.0)
+    await context.write("permeate open", XV102="open")
     await context.until_reaches(tag, target, circuit.PERMEATE_CLOSING_S, show=show)
     await circuit.end_filtering(context)
 

@@ -46,8 +46,9 @@ class Flush(Phase):
         await context.set_tag("CONTENT", "water")
         await circuit.fill(context, "water", "water", context.number("volume"), context.number("fill_flow"))
         await context.pause_point()
-        if "pushed out" not in context.progress:
+        if "filtered" not in context.progress:
             await self._filter()
+            await context.record("filtered", True)
         await circuit.drain(context, "waste", context.number("drain_flow"))
         await context.set_tag("CONTENT", "empty")
         await context.record("drained", True)
@@ -94,13 +95,14 @@ class Equilibrate(Phase):
         await context.set_tag("CONTENT", "buffer")
         await circuit.fill(context, "buffer", "buffer", context.number("volume"), context.number("fill_flow"))
         await context.pause_point()
-        if "pushed out" not in context.progress:
+        if "filtered" not in context.progress:
             await circuit.circulate(context, context.number("cross_flow"))
             await circuit.filter_at(context, context.number("tmp"))
             await context.until(context.arguments["until"])
             await context.result("conductivity", context.value("CT"), "mS/cm")
             await circuit.end_filtering(context)
             await circuit.rest(context)
+            await context.record("filtered", True)
         await circuit.drain(context, "waste", context.number("drain_flow"))
         await context.set_tag("CONTENT", "empty")
         await context.record("drained", True)

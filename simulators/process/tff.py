@@ -202,6 +202,8 @@ class TffProcess:
         limit = membrane.gel_limit(self.shear, protein)
         flux = membrane.flux(drive, viscosity, line * p.membrane.area_m2, limit)
         self.q_perm += 0.5 * (flux * p.membrane.area_m2 / M3 - self.q_perm)
+        # Through a closing valve no more passes than the pressure in the fibres drives.
+        self.q_perm = min(self.q_perm, max(0.0, mean) / line / M3)
         self.p_perm = line * self.q_perm * M3
         return self.q_perm
 
