@@ -225,9 +225,8 @@ class Client:
     async def stream(self) -> AsyncGenerator[Delta | StreamEvent, None]:
         """Everything as it is now, then every change; EngineGoneError when the engine closes or goes."""
         url = f"ws{self._url.removeprefix('http')}/api/stream"
-        headers = {"Authorization": f"Bearer {self._token}"}
         try:
-            async with connect(url, additional_headers=headers, compression=None, proxy=None, max_size=None) as socket:
+            async with connect(url, additional_headers=self._headers, compression=None, proxy=None, max_size=None) as socket:
                 async for message in socket:
                     yield _FRAME.validate_json(message)
         except (OSError, InvalidHandshake, ConnectionClosed) as error:
@@ -235,6 +234,10 @@ class Client:
         raise EngineGoneError(f"the engine at {self._url} closed the stream")
 
     # -------------------------------------------------------------------------------------------------------- helpers
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token}"} if self._token else {}
 
     async def _call(
         self,
@@ -249,9 +252,8 @@ class Client:
         return TypeAdapter(answer).validate_json(response.content or b"null")
 
     async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self._token}"}
         try:
-            response = await self._http.request(method, path, headers=headers, **options)
+            response = await self._http.request(method, path, headers=self._headers, **options)
         except httpx.TransportError as error:
             raise EngineGoneError(f"no engine answers at {self._url} ({_cause(error)})") from None
         if response.status_code >= httpx.codes.BAD_REQUEST:
