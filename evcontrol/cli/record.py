@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from evcontrol.batch.export import write_export
 from evcontrol.batch.record import UnknownBatchError, verify_record
 from evcontrol.batch.report import write_report
 from evcontrol.cli.connect import DEFAULT_DATA, Data
@@ -62,8 +63,6 @@ def export(
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Write a batch's whole record, to be kept or to be checked elsewhere."""
-    from evcontrol.batch.export import write_export  # noqa: PLC0415
-
     with _one_line():
         say(f"the record of {batch} is in {write_export(data, batch, out)}")
 

@@ -14,6 +14,7 @@ import structlog
 import typer
 from filelock import FileLock, Timeout
 
+from drivers.driver import LinkState
 from evcontrol.access.people import AccessError
 from evcontrol.api import endpoint
 from evcontrol.api.desk import Desk
@@ -120,6 +121,9 @@ class _Service:
         where = Endpoint(url=self._url, pid=os.getpid(), plant=plant.name, simulated=plant.simulated)
         self._desk.run_token = endpoint.publish(self._engine.data, where)
         say(f"{plant.name}{' (simulated)' if plant.simulated else ''} is served at {self._url}")
+        for name, driver in self._engine.drivers.items():
+            if driver.link.state is not LinkState.READY:
+                complain(f"{name} is {driver.link.state}: {driver.link.reason or 'not connected yet'}")
         if self._outside:
             complain("this address is reached from other machines, unencrypted: only for a closed control network")
         engine = asyncio.create_task(self._engine.failed(), name="engine")
@@ -189,9 +193,13 @@ def _refuse_second(data: Path) -> None:
 
 def _tell(why: str, reports: Sequence[SafeReport]) -> bool:
     """The last line: whether every unit is proven to be in its safe state."""
-    missing = [f"{tag} ({reason})" for report in reports for tag, reason in report.not_reached]
+    missing: dict[str, list[str]] = {}
+    for report in reports:
+        for tag, reason in report.not_reached:
+            missing.setdefault(reason, []).append(tag)
     if missing:
-        complain(f"{why}; NOT proven to be in the safe state: {', '.join(missing)}")
+        what = "; ".join(f"{', '.join(tags)} ({reason})" for reason, tags in missing.items())
+        complain(f"{why}; NOT proven to be in the safe state: {what}")
     else:
         say(f"{why}; every unit is in its safe state")
     return not missing
