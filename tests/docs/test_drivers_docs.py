@@ -1,0 +1,169 @@
+"""The documents of the drivers: no option is missing, every default is right, and every example is a plant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_core import PydanticUndefined
+from ruamel.yaml import YAML
+
+from drivers.driver import LinkState, Model, Outcome
+from drivers.modbus import REFUSALS, ModbusOptions, Watchdog
+from drivers.modbus_points import ModbusPoint
+from drivers.mtsics import BalanceField, MtSicsOptions, MtSicsPoint
+from drivers.registry import driver_types
+from evcontrol import quality
+from evcontrol.plant.load import parse_plant
+from evcontrol.plant.model import OnSilence, Plant
+
+DOCS = Path(__file__).parents[2] / "docs"
+REFERENCE = (DOCS / "reference" / "drivers.md").read_text(encoding="utf-8")
+HOW_TO = (DOCS / "how-to" / "connect-equipment.md").read_text(encoding="utf-8")
+SHIPPED = (Path(__file__).parents[2] / "config" / "plants" / "tff.yaml").read_text(encoding="utf-8")
+
+MODELS: dict[str, tuple[tuple[type[Model], str], ...]] = {
+    "modbus-tcp": ((ModbusOptions, "### Options"), (Watchdog, "`watchdog`:"), (ModbusPoint, "### Point")),
+    "mt-sics": ((MtSicsOptions, "### Options"), (MtSicsPoint, "### Point")),
+}
+TABLES = [(driver, model, after) for driver, models in MODELS.items() for model, after in models]
+
+
+def section(driver: str) -> str:
+    return REFERENCE.split(f"\n## {driver}\n")[1].split("\n## ")[0]
+
+
+def rows(driver: str, after: str) -> dict[str, list[str]]:
+    """The first table after a text, by what stands in its first column."""
+    lines = iter(section(driver).split(after, 1)[1].splitlines())
+    table: dict[str, list[str]] = {}
+    for line in lines:
+        if line.startswith("| `"):
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            table[cells[0].strip("`")] = cells[1:]
+        elif table:
+            break
+    return table
+
+
+def fenced(text: str) -> list[str]:
+    return re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def test_every_shipped_driver_has_its_section_and_every_model_its_table() -> None:
+    shipped = {name: kind for name, kind in driver_types().items() if name in MODELS}
+    assert set(shipped) == set(MODELS)
+    for name, kind in shipped.items():
+        assert {kind.options_model, kind.point_model} <= {model for model, _ in MODELS[name]}
+
+
+@pytest.mark.parametrize(("driver", "model", "after"), TABLES, ids=lambda value: getattr(value, "__name__", value))
+def test_every_field_is_named_and_none_that_does_not_exist(driver: str, model: type[Model], after: str) -> None:
+    assert set(rows(driver, after)) == set(model.model_fields)
+
+
+@pytest.mark.parametrize(("driver", "model", "after"), TABLES[:4], ids=lambda value: getattr(value, "__name__", value))
+def test_every_default_is_the_one_of_the_code(driver: str, model: type[Model], after: str) -> None:
+    for name, (_, default, *_) in rows(driver, after).items():
+        assert default.strip("`") == shown(model.model_fields[name].default), name
+
+
+def shown(default: Any) -> str:
+    if default is PydanticUndefined:
+        return "-"
+    if default is None or default == ():
+        return "none"
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, float):
+        return "1.0" if default == 1.0 else f"{default:g}"
+    return str(default)
+
+
+def words_of(kind: type[StrEnum]) -> Iterator[str]:
+    return (f"`{member.value}`" for member in kind)
+
+
+def test_every_choice_is_named() -> None:
+    for name in ("table", "type", "word_order", "byte_order"):
+        kind = ModbusPoint.model_fields[name].annotation
+        assert isinstance(kind, type)
+        assert issubclass(kind, StrEnum)
+        values = rows("modbus-tcp", "### Point")[name][0]
+        assert [f"`{value}`" for value in re.findall(r"`(\w+)`", values)] == list(words_of(kind))
+    assert all(word in section("mt-sics") for word in words_of(BalanceField))
+    assert all(word in REFERENCE for word in words_of(LinkState))
+    assert all(f"| {outcome.value} |" in REFERENCE for outcome in Outcome)
+
+
+def test_every_exception_code_has_the_outcome_and_the_words_of_the_code() -> None:
+    told = re.findall(r"^\| (\d+) \| (\w+) \| (.+) \|$", section("modbus-tcp"), re.MULTILINE)
+    assert told == [(str(code), refusal.outcome.value, refusal.words) for code, refusal in REFUSALS.items()]
+
+
+def test_every_quality_is_in_the_words_that_a_person_sees() -> None:
+    known = {quality.text(code) for code in vars(quality).values() if isinstance(code, int) and code >= quality.BAD}
+    for text in (REFERENCE, HOW_TO):
+        told = set(re.findall(r"\| (Bad: [a-z' ]+) \|", text))
+        assert told <= known
+    assert len(set(re.findall(r"\| (Bad: [a-z' ]+) \|", REFERENCE))) == 10
+    for row in re.findall(
+        r"^\| (?:every tag[a-z ]*|one tag|some tags, changing|weight): ([a-z' ]+)", HOW_TO, re.MULTILINE
+    ):
+        assert f"Bad: {row.strip()}" in known
+
+
+@pytest.mark.parametrize("text", fenced(HOW_TO), ids=lambda text: text.splitlines()[0])
+def test_every_example_of_the_how_to_is_a_plant_without_mistakes(text: str) -> None:
+    plant = parse_plant(text, "example.yaml")
+    assert isinstance(plant, Plant)
+    assert not plant.simulated
+
+
+def test_the_first_example_can_change_nothing() -> None:
+    plant = parse_plant(fenced(HOW_TO)[0], "example.yaml")
+    options = plant.devices["TFF201"].options
+    assert isinstance(options, ModbusOptions)
+    assert (options.heartbeat, options.watchdog, plant.writes) == (None, None, {})
+    assert not [b for b in plant.devices["TFF201"].points if isinstance(b.point, ModbusPoint) and b.point.writable]
+
+
+def test_the_examples_of_the_reference_fit_into_the_shipped_plant() -> None:
+    for example in fenced(REFERENCE):
+        given, data = YAML(typ="safe").load(example), YAML(typ="safe").load(SHIPPED)
+        for name, device in given["devices"].items():
+            kind = driver_types()[device["driver"]]
+            kind.options_model.model_validate(device["options"])
+            assert name in data["devices"]
+        for name, tag in given["tags"].items():
+            driver_types()[given["devices"][tag["device"]]["driver"]].point_model.model_validate(tag["point"])
+            assert name in data["tags"]
+
+
+def test_every_answer_to_silence_is_described() -> None:
+    assert re.findall(r"^\| `(\w+)` \|", HOW_TO, re.MULTILINE) == [each.value for each in OnSilence]
+
+
+def test_the_arithmetic_of_the_scaling_is_right() -> None:
+    numbers = re.search(r"`scale: ([\d.]+)` \(60 / 27648\)", HOW_TO)
+    assert numbers is not None
+    assert float(numbers[1]) == pytest.approx(60 / 27648)
+    assert "`scale: 0.00375` (60 / 16000) and `offset: -25`" in HOW_TO
+    for raw, degrees in ((4000, -10.0), (20000, 50.0)):
+        assert raw * 0.00375 - 25 == pytest.approx(degrees)
+
+
+@pytest.mark.parametrize("document", ["reference/drivers.md", "how-to/connect-equipment.md"])
+def test_every_link_leads_somewhere(document: str) -> None:
+    path = DOCS / document
+    text = path.read_text(encoding="utf-8")
+    headings = {re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in text.splitlines()}
+    for target in re.findall(r"\]\(([^)]+)\)", text.replace("\n", " ")):
+        if target.startswith("#"):
+            assert target[1:] in headings, target
+        else:
+            assert (path.parent / target).exists(), target
