@@ -25,9 +25,9 @@ from evcontrol.units import UnitError, parse_quantity
 
 LIMIT: Final = 0.01
 """Share of In by which a balance may be off."""
-JUMP_G: Final = 100.0
-"""A weight that falls by more from one reading to the next was tared, or its vessel was changed."""
-JUMP_ML: Final = 1.0
+JUMPS: Final = {"WT_PERM": (100.0, 0.0), "WT_RET": (100.0, 10.0), "FQ_IN": (1.0, 0.0)}
+"""By how much (g, mL) and how fast besides (per s) a reading may fall from one to the next: beyond it, it was tared or
+reset, or its vessel was changed. Retentate falls when the circuit fills, and as fast as permeate flows."""
 FRESH_S: Final = 10.0
 """A reading older than this (process time, or three usual intervals) does not stand for a moment."""
 
@@ -148,8 +148,8 @@ class _Section:
         balance.permeate_g = self._gain("WT_PERM", start, end)
         balance.retentate_g = self._gain("WT_RET", start, end)
         balance.circuit_g = self._circuit(end)
-        for tag, fall in (("WT_PERM", JUMP_G), ("WT_RET", JUMP_G), ("FQ_IN", JUMP_ML)):
-            self._find_falls(tag, fall, start, end)
+        for tag in JUMPS:
+            self._find_falls(tag, start, end)
         return balance
 
     def _set_ends(self) -> None:
@@ -217,12 +217,12 @@ class _Section:
             return None
         return float(column.v[i])
 
-    def _find_falls(self, tag: str, limit: float, start: int, end: int) -> None:
-        """What never falls at once unless it was set anew by hand."""
-        column = self._columns[tag]
+    def _find_falls(self, tag: str, start: int, end: int) -> None:
+        """What never falls so fast unless it was set anew by hand."""
+        column, (fall, rate) = self._columns[tag], JUMPS[tag]
         inside = (column.t >= start) & (column.t <= end) & good_mask(column.q)
         times, values = column.t[inside], column.v[inside]
-        for i in np.flatnonzero(np.diff(values) < -limit).tolist():
+        for i in np.flatnonzero(np.diff(values) < -fall - rate * np.diff(times) / NS).tolist():
             fell = f"from {values[i]:.1f} to {values[i + 1]:.1f} {column.unit}"
             self._miss(f"{self._unit}.{tag} fell {fell} at {iso(int(times[i + 1]))}: it was set anew or moved by hand")
 
