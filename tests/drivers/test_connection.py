@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from itertools import pairwise
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from drivers.connection import (
     FIRST_RETRY_S,
@@ -27,100 +23,7 @@ from drivers.connection import (
 )
 from drivers.driver import Link, LinkState
 from evcontrol.clock import VirtualClock, run_virtual
-
-TIMEOUT_S = 0.5
-
-
-class Line:
-    """A session whose requests are answered after ``takes_s``, or never."""
-
-    def __init__(self, device: Device) -> None:
-        self.device = device
-        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.closed = False
-
-    async def close(self) -> None:
-        self.closed = True
-
-    def asks(self, name: str) -> Callable[[Line], Awaitable[str]]:
-        return lambda session: session.answer(name)
-
-    async def answer(self, name: str) -> str:
-        assert not self.closed
-        self.device.received.append(name)
-        self.device.under_way += 1
-        self.device.most_under_way = max(self.device.most_under_way, self.device.under_way)
-        try:
-            if self.device.takes_s is None:
-                await asyncio.get_running_loop().create_future()
-            else:
-                await asyncio.sleep(self.device.takes_s)
-            return f"{name} answered"
-        finally:
-            self.device.under_way -= 1
-
-
-class Device:
-    """Something to connect to, and everything that came of it."""
-
-    def __init__(self, clock: VirtualClock) -> None:
-        self.clock = clock
-        self.takes_s: float | None = 0.0
-        self.open_error: Exception | None = None
-        self.handshake_error: Exception | None = None
-        self.never_opens = False
-        self.knocks: list[float] = []
-        self.lines: list[Line] = []
-        self.received: list[str] = []
-        self.under_way = self.most_under_way = 0
-        self.links: list[Link] = []
-        self._changed = asyncio.Event()
-        self.connection = Connection(clock, self._open, self._handshake, TIMEOUT_S, self._on_link)
-
-    async def _open(self) -> Line:
-        self.knocks.append(self.clock.monotonic())
-        if self.never_opens:
-            await asyncio.get_running_loop().create_future()
-        if self.open_error is not None:
-            raise self.open_error
-        self.lines.append(Line(self))
-        return self.lines[-1]
-
-    async def _handshake(self, _line: Line) -> str:
-        if self.handshake_error is not None:
-            raise self.handshake_error
-        return "hello"
-
-    def _on_link(self, link: Link) -> None:
-        self.links.append(link)
-        self._changed.set()
-
-    async def until(self, state: LinkState, within_s: float = 10.0) -> Link:
-        async with asyncio.timeout(within_s):
-            while not self.links or self.links[-1].state is not state:
-                self._changed.clear()
-                await self._changed.wait()
-        return self.links[-1]
-
-    async def knocked(self, times: int, within_s: float = 60.0) -> None:
-        async with asyncio.timeout(within_s):
-            while len(self.knocks) < times:
-                await self.clock.sleep(0.01)
-
-    async def ask(self, name: str, urgency: Urgency = Urgency.READ, within_s: float = TIMEOUT_S, **how: Any) -> str:
-        deadline = asyncio.get_running_loop().time() + within_s
-        return await self.connection.ask(lambda line: line.answer(name), urgency, deadline, **how)
-
-
-def on_device(test: Callable[[Device], Awaitable[None]]) -> None:
-    async def main(clock: VirtualClock) -> None:
-        device = Device(clock)
-        try:
-            await test(device)
-        finally:
-            await device.connection.stop()
-
-    run_virtual(main)
+from tests.drivers.connecting import TIMEOUT_S, Device, Line, on_device
 
 
 def states(device: Device) -> list[tuple[LinkState, str]]:
@@ -468,75 +371,3 @@ def test_an_error_that_nobody_foresaw_is_the_links_reason_and_is_heard() -> None
 def test_what_the_operating_system_says_is_put_in_words() -> None:
     assert os_error_words(ConnectionResetError(104, "Connection reset by peer")) == "connection reset by peer"
     assert os_error_words(OSError("plain")) == "plain"
-
-
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(
-            ["ask", "write", "silence", "talk", "cut", "refuse", "allow", "close", "open", "drop", "cancel"]
-        ),
-        st.floats(0.0, 0.7),
-    ),
-    max_size=25,
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(STEPS)
-def test_whatever_happens_every_request_ends_in_time_is_sent_once_at_most_and_the_link_comes_back(
-    steps: list[tuple[str, float]],
-) -> None:
-    async def test(device: Device) -> None:
-        device.connection.start()
-        asked: list[asyncio.Task[str]] = []
-        for number, (what, after_s) in enumerate(steps):
-            match what:
-                case "ask":
-                    asked.append(asyncio.create_task(_bounded(device, f"{number}", Urgency.READ, outcome=False)))
-                case "write":
-                    asked.append(asyncio.create_task(_bounded(device, f"{number}", Urgency.WRITE, outcome=True)))
-                case "cancel":
-                    for task in asked[-1:]:
-                        task.cancel()
-                case "silence":
-                    device.takes_s = None
-                case "talk":
-                    device.takes_s = 0.1
-                case "cut":
-                    for line in device.lines[-1:]:
-                        if not line.lost.done():
-                            line.lost.set_result("cut")
-                case "refuse":
-                    device.handshake_error = LinkRefusedError("no")
-                case "allow":
-                    device.handshake_error = None
-                case "close":
-                    device.open_error = ConnectionRefusedError(111, "x")
-                case "open":
-                    device.open_error = None
-                case "drop":
-                    device.connection.drop("asked for")
-            await device.clock.sleep(after_s)
-        device.takes_s, device.handshake_error, device.open_error = 0.0, None, None
-        if asked:
-            await asyncio.wait(asked)
-        assert all(task.cancelled() or task.exception() is None for task in asked)
-        await device.until(LinkState.READY)
-        assert await device.ask("last") == "last answered"
-        assert device.most_under_way <= 1
-        assert len(set(device.received)) == len(device.received)
-        assert all(line.closed for line in device.lines[:-1])
-
-    on_device(test)
-
-
-async def _bounded(device: Device, name: str, urgency: Urgency, *, outcome: bool) -> str:
-    begun = device.clock.monotonic()
-    try:
-        return await device.ask(name, urgency, outcome=outcome)
-    except (NotSentError, LinkLostError) as error:
-        if isinstance(error, NotSentError):
-            assert name not in device.received
-        return type(error).__name__
-    finally:
-        assert device.clock.monotonic() - begun <= TIMEOUT_S * (2 if outcome else 1) + 1e-6
