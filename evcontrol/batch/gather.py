@@ -189,6 +189,8 @@ class Gathering:
         scheme, _, user = event.actor.partition(":")
         if scheme != "user" or not user:
             return
+        if record.actions and _follows(event, record.actions[-1]):
+            return
         record.actions.append(event)
         person = record.people.setdefault(user, Person(user, ""))
         if event.kind is Kind.SIGNATURE:
@@ -264,6 +266,16 @@ def _unit_of(event: Event) -> str:
     if event.kind in (Kind.ALARM_STATE, Kind.COMMAND_INTENT, Kind.COMMAND_REFUSED):
         named = str(event.body.get("alarm") or event.body.get("tag", ""))
     return named.partition(".")[0]
+
+
+def _follows(event: Event, before: Event) -> bool:
+    """Whether a change of state is that of an element below, by the same command to the element above."""
+    return (
+        event.kind is Kind.STATE_CHANGED
+        and before.kind is Kind.STATE_CHANGED
+        and (event.t, event.actor, event.body.get("command")) == (before.t, before.actor, before.body.get("command"))
+        and (not before.path or event.path.startswith(f"{before.path}/"))
+    )
 
 
 def deed_of(event: Event) -> str:

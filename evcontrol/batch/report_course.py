@@ -15,6 +15,7 @@ from evcontrol.procedure.states import State
 _UNUSUAL: Final = frozenset(
     {State.HOLDING, State.HELD, State.STOPPING, State.STOPPED, State.ABORTING, State.ABORTED, State.RESTARTING}
 )
+_OPERATOR: Final = "operator"
 _ENDED_BADLY: Final = frozenset({State.STOPPED, State.ABORTED})
 
 
@@ -98,7 +99,9 @@ def machinery(record: BatchRecord, labels: Labels) -> Markup:
     links = [(moment(e.t), e.body["device"], e.body["state"], e.body["reason"]) for e in record.links]
     gaps = [(moment(g.start), moment(g.end), duration(g.end - g.start), g.reason) for g in record.gaps]
     loops = [_loop_row(record, event) for event in record.loops]
-    hands = [(moment(e.t), e.kind.value, about(e, labels), who(record, e.actor)) for e in record.takeovers]
+    hands = [
+        (moment(e.t), e.kind.value, about(e, labels), who(record, e.actor)) for e in record.takeovers if _by_hand(e)
+    ]
     return section(
         "Engine, links, loops and readings",
         element("h3", "Engine"),
@@ -111,7 +114,7 @@ def machinery(record: BatchRecord, labels: Labels) -> Markup:
         table(("From", "To", "Duration", "Reason"), gaps, ["warn"] * len(gaps), "No gaps."),
         element("h3", "Loops"),
         table(("Time", "Loop", "Mode", "Setpoint", "Reason", "Who"), loops),
-        element("h3", "Modes, owners, changes at the devices"),
+        element("h3", "Modes, actuators taken by hand, changes at the devices"),
         table(("Time", "Kind", "What", "Who"), hands),
     )
 
@@ -126,12 +129,11 @@ def commands(record: BatchRecord, labels: Labels) -> Markup:
             c.tag,
             value_of(c.tag, c.value, c.unit, labels),
             c.why,
-            c.outcome or "no outcome",
-            c.reason,
+            f"{c.outcome or 'no outcome'}: {c.reason}" if c.reason else c.outcome or "no outcome",
         )
         for c in record.commands
     ]
-    head = ("Time", "Element", "Who", "Actuator", "Value", "Why", "Outcome", "Reason")
+    head = ("Time", "Element", "Who", "Actuator", "Value", "Why", "Outcome")
     return section("Commands", table(head, rows, [_command_css(c) for c in record.commands], "No commands."))
 
 
@@ -189,6 +191,13 @@ def _loop_row(record: BatchRecord, event: Event) -> tuple[Any, ...]:
     body = event.body
     setpoint = "" if body["setpoint"] is None else quantity(body["setpoint"], body["unit"])
     return moment(event.t), body["loop"], body["mode"], setpoint, body["reason"], who(record, event.actor)
+
+
+def _by_hand(event: Event) -> bool:
+    """Whether a person took something or gave it back; what passes between phases and loops is no news."""
+    if event.kind is not Kind.OWNER_CHANGED:
+        return True
+    return any(str(event.body.get(key, "")).startswith(_OPERATOR) for key in ("old", "new"))
 
 
 def _command_css(command: CommandEntry) -> str:

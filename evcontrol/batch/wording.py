@@ -64,7 +64,8 @@ def about(event: Event, labels: Labels) -> str:
         value = f"commanded {body.get('expected')}, reads {body.get('read')}"
     words = " ".join(named)
     if value is not None:
-        words = f"{words}: {value_of(str(body.get('tag', '')), value, unit, labels)}"
+        shown = value_of(str(body.get("tag", "")), value, unit, labels)
+        words = f"{words}: {shown}" if words else shown
     reason = body.get("reason") or body.get("why") or body.get("comment")
     return f"{words} ({reason})" if reason else words
 
