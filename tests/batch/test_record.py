@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from evcontrol.batch.record import UnknownBatchError, read_record, verify_record
-from evcontrol.clock import NS
+from evcontrol.clock import NS, VirtualClock, run_virtual
 from evcontrol.journal.events import ENGINE, Kind, Origin, ProcessActor
-from tests.batch.story import BATCH, OLIVIA, PHASE, START, Story, tell
+from tests.batch.story import BATCH, CONSTANTS, OLIVIA, PHASE, START, Story, tell
 
 HASH = "cd" * 32
 
@@ -217,6 +217,34 @@ def test_an_unknown_batch_is_named_with_those_that_are_there(tmp_path: Path) -> 
         read_record(tmp_path, "B-9")
     with pytest.raises(UnknownBatchError, match=r"has no batch B-0001$"):
         verify_record(tmp_path / "nowhere", BATCH)
+
+
+def test_one_command_to_a_tree_is_one_deed(tmp_path: Path) -> None:
+    def hold(story: Story) -> None:
+        body = {"old": "Running", "new": "Holding", "command": "hold", "reason": "look at the hose"}
+        for path in ("", "uf", "uf/load"):
+            story.event(Kind.STATE_CHANGED, body, origin=OLIVIA, path=path)
+
+    tell(tmp_path, {"load": hold})
+    record = read_record(tmp_path, BATCH)
+    assert record.people["olivia"].deeds["hold: the batch"] == 1
+    assert [event.path for event in record.actions if event.body.get("command") == "hold"] == [""]
+
+
+def test_it_can_be_read_while_the_engine_writes(tmp_path: Path) -> None:
+    async def main(clock: VirtualClock) -> None:
+        story = Story(tmp_path, clock)
+        await story.seconds(3)
+        story.create({}, CONSTANTS)
+        await story.phase("load", 10, WT_RET=2000.0)
+        await story.historian.flush()
+        assert verify_record(tmp_path, BATCH).intact
+        await story.phase("concentrate", 10, WT_RET=-1000.0)
+        await story.historian.close()
+        story.journal.close()
+
+    run_virtual(main, START)
+    assert read_record(tmp_path, BATCH).elements["uf/concentrate"].state == "Complete"
 
 
 def test_reading_changes_nothing(tmp_path: Path) -> None:
