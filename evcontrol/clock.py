@@ -112,7 +112,7 @@ class ScaledClock:
         return self._segment(time.monotonic_ns())[2]
 
     def set_speed(self, speed: float) -> None:
-        """Change the speed half a real second from now."""
+        """Change the speed half a real second from now. OSError when it cannot be published, and then it stays."""
         if not speed > 0:
             raise ValueError(f"speed {speed} is not above 0")
         last = self._segments[-1]
@@ -122,8 +122,8 @@ class ScaledClock:
         mono = max(now + SPEED_NOTICE_NS, last[0] + 1)
         segment = (mono, _at(last, mono), speed)
         past = self._segments.index(self._segment(now))
-        self._segments = [*self._segments[past:], segment]
         self._publish(segment)
+        self._segments = [*self._segments[past:], segment]
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -176,10 +176,15 @@ class ScaledClock:
         # A line that a crash cut off is ended first, or it would take this one along.
         written = self._path.read_bytes() if self._path.exists() else b""
         torn = written != b"" and not written.endswith(b"\n")
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(("\n" if torn else "") + line + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(("\n" if torn else "") + line + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            # What is not surely on disk must not be read by some and not by others.
+            os.truncate(self._path, len(written))
+            raise
 
 
 class VirtualClock:

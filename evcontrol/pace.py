@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import structlog
+
 from evcontrol.acquisition.scan import Scan
 from evcontrol.clock import ScaledClock
 from evcontrol.journal.events import ENGINE, Kind
 from evcontrol.journal.store import Journal
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,12 @@ class SpeedGovernor:
         chosen = min([*self._limits(), asked], key=lambda limit: limit.speed)
         if chosen.speed == self._last.speed:
             return
+        try:
+            self._clock.set_speed(chosen.speed)
+        except OSError as error:
+            # Everybody stays at the old speed, which they agree on; the next scan tries again.
+            _log.error("the speed cannot be published", speed=chosen.speed, reason=str(error))
+            return
         self._last = chosen
-        self._clock.set_speed(chosen.speed)
         if self._journal.available:
             self._journal.append(Kind.CLOCK_SPEED, ENGINE, {"speed": chosen.speed, "reason": chosen.reason})

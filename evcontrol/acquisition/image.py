@@ -37,7 +37,8 @@ class ProcessImage:
         self.quality[index] = frame.quality
         self.t[index] = frame.t
         same = (old_quality == frame.quality) & ((old_value == value) | (np.isnan(old_value) & np.isnan(value)))
-        return index[~same]
+        changed: IndexArray = index[~same]
+        return changed
 
     def reading(self, name: str) -> Reading:
         """Value and quality of a tag by name; KeyError when there is no such tag."""

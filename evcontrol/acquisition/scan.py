@@ -157,7 +157,8 @@ class Scanner:
         same = (old_quality == frame.quality) & (
             (old_value == frame.value) | (np.isnan(old_value) & np.isnan(frame.value))
         )
-        return frame.index[~same]
+        changed: IndexArray = frame.index[~same]
+        return changed
 
     def _run_stage(self, stage: Callable[[Scan], None], scan: Scan) -> None:
         try:

@@ -94,12 +94,20 @@ class Field:
     def feedback_trouble(self, tag: str, value: float) -> str:
         """Why the actuator's own feedback does not show ``value``; empty when it does or there is none."""
         spec = self.plant.writes[tag]
-        if spec.feedback is None or self._near(spec.feedback, value, spec.feedback_tolerance):
+        if spec.feedback is None:
+            return ""
+        runs_only = self._tells_only_whether_it_runs(tag, spec.feedback)
+        if self._near(spec.feedback, float(value > 0.0) if runs_only else value, spec.feedback_tolerance):
             return ""
         read = self.reading(spec.feedback)
         if read is None:
             return f"no good reading of {spec.feedback} ({text(self.image.reading(spec.feedback).quality)})"
         return f"{spec.feedback} reads {self.words(spec.feedback, read)} instead of {self.words(tag, value)}"
+
+    def _tells_only_whether_it_runs(self, tag: str, feedback: str) -> bool:
+        """A discrete feedback of an analogue actuator (a pump's run contact)."""
+        tags = self.plant.tags
+        return tags[feedback].kind is TagKind.DISCRETE and tags[tag].kind is TagKind.ANALOG
 
     def words(self, tag: str, value: float) -> str:
         """A value of a tag for people: its label, or the number with the unit."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from evcontrol.clock import NS
 from evcontrol.phases.water import density
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext
 
@@ -24,6 +25,8 @@ GENTLE_FLOW = 400.0
 """Last part of a filtration by weight, and its cross-flow in mL/min: so little permeate then passes that the weight is
 right even when the engine dies and only the controller's watchdog ends it."""
 ACCURACY_G = 0.5
+FLOW_WITHIN_S = 20.0
+FLOW_TOLERANCE = 0.05
 REST_S = 5.0
 DRY_SHARE = 0.2
 DRY_S = 15.0
@@ -66,7 +69,7 @@ async def fill_to_weight(context: PhaseContext, key: str, inlet: str, mass_g: fl
         await bound_dose(context, context.value("FQ_IN") + missing / density(context.value("TT")) + ACCURACY_G)
         await context.write(f"inlet {inlet}", INLET=inlet)
         await context.write(f"transfer the last {missing:.1f} g slowly", P102_SP=min(flow, SLOW_FLOW))
-        await context.until_reaches("WT_RET", target - 0.1, 0.2, show=flowing(context))
+        await context.until_reaches("WT_RET", target - 0.1, 0.2, rising=True, show=flowing(context))
     await end_transfer(context)
 
 
@@ -98,6 +101,17 @@ async def circulate(context: PhaseContext, flow: float) -> None:
     """Bring the cross-flow to ``flow`` mL/min with the retentate valve open."""
     await context.write("retentate valve open, retentate back to the vessel", PCV101_SP=100.0, OUTLET="closed")
     await context.write(f"cross-flow {flow:g} mL/min", P101_SP=flow)
+    await flow_comes_up(context, flow)
+
+
+async def flow_comes_up(context: PhaseContext, flow: float) -> None:
+    """Wait until the flow meter shows the cross-flow. Raises HoldRequiredError when it does not in time."""
+    end = context.rooms.clock.now() + round(FLOW_WITHIN_S * NS)
+    near = f"abs(FT_FEED - {flow:g} mL/min) < {max(20.0, FLOW_TOLERANCE * flow):g} mL/min"
+    await context.until(near, unless=lambda: context.rooms.clock.now() >= end)
+    reached = context.value("FT_FEED")
+    if abs(reached - flow) > max(20.0, 2.0 * FLOW_TOLERANCE * flow):
+        raise HoldRequiredError(f"the cross-flow does not come to {flow:g} mL/min (now {reached:.0f} mL/min)")
 
 
 async def filter_at(context: PhaseContext, tmp_psi: float) -> None:

@@ -79,8 +79,7 @@ class Concentrate(Phase):
             if not math.isnan(weight):
                 context.show_tag("VCF", start["total_g"] / max(1.0, weight + hold_up))
 
-        if context.value("WT_RET") > target:
-            await filter_to_weight(context, "WT_RET", target, show)
+        await filter_to_weight(context, "WT_RET", target, rising=False, show=show)
         await context.for_seconds(FILL_S, "weights come to rest")
         await context.result("VCF", round(start["total_g"] / total_g(context), 3), "x")
         await context.result("retentate", round(total_g(context), 2), "g")
@@ -122,8 +121,7 @@ class Diafilter(Phase):
         target = await context.once("target_g", lambda: round(start["perm_g"] + wanted, 2))
         await context.pause_point()
         if "done" not in context.progress:
-            if context.value("WT_PERM") < target:
-                await self._exchange(start, target, wanted)
+            await self._exchange(start, target, wanted)
             await context.record("done", True)
         await self._make_up(start)
         await context.for_seconds(FILL_S, "weights come to rest")
@@ -146,7 +144,7 @@ class Diafilter(Phase):
         context.start_loop(circuit.WEIGHT_LOOP, start["ret_g"])
         end_point = context.arguments["until"]
         if end_point is None:
-            await filter_to_weight(context, "WT_PERM", target, show)
+            await filter_to_weight(context, "WT_PERM", target, rising=True, show=show)
         else:
             await circuit.filter_at(context, context.number("tmp"))
             await context.until(end_point, unless=lambda: context.reading("WT_PERM").value >= target, show=show)
@@ -168,21 +166,29 @@ class Diafilter(Phase):
         await self.context.write("inlet buffer", INLET="buffer")
 
 
-async def filter_to_weight(context: PhaseContext, tag: str, target: float, show: Callable[[], None]) -> None:
-    """Filter until a balance reaches its target, the last of it gently, and shut the permeate."""
-    missing = target - context.value(tag)
-    gentle_from = target - math.copysign(circuit.GENTLE_PART_G, missing)
-    if abs(missing) > circuit.GENTLE_PART_G + circuit.SLOW_PART_G:
+async def filter_to_weight(
+    context: PhaseContext, tag: str, target: float, *, rising: bool, show: Callable[[], None]
+) -> None:
+    """Filter until a balance that rises (permeate) or falls (retentate) is at its target, the last of it gently."""
+    sign = 1.0 if rising else -1.0
+    gentle_from = target - sign * circuit.GENTLE_PART_G
+    slow_from = gentle_from - sign * circuit.SLOW_PART_G
+
+    def missing(goal: float) -> float:
+        return sign * (goal - context.value(tag))
+
+    if missing(slow_from) > 0.0:
         await circuit.filter_at(context, context.number("tmp"))
-        await context.until_reaches(tag, gentle_from - math.copysign(circuit.SLOW_PART_G, missing), 0.0, show=show)
-    if abs(missing) > circuit.GENTLE_PART_G:
+        await context.until_reaches(tag, slow_from, 0.0, rising=rising, show=show)
+    if missing(gentle_from) > 0.0:
         await circuit.filter_at(context, context.number("tmp"))
         context.stop_loop(circuit.TMP_LOOP)
         await context.write("less pressure for the last part", PCV101_SP=100.0)
-        await context.until_reaches(tag, gentle_from, circuit.PERMEATE_CLOSING_S, show=show)
-    await context.write("less cross-flow for the last part", P101_SP=circuit.GENTLE_FLOW, PCV101_SP=100.0)
-    await context.write("permeate open", XV102="open")
-    await context.until_reaches(tag, target, circuit.PERMEATE_CLOSING_S, show=show)
+        await context.until_reaches(tag, gentle_from, circuit.PERMEATE_CLOSING_S, rising=rising, show=show)
+    if missing(target) > circuit.ACCURACY_G:
+        await context.write("less cross-flow for the last part", P101_SP=circuit.GENTLE_FLOW, PCV101_SP=100.0)
+        await context.write("permeate open", XV102="open")
+        await context.until_reaches(tag, target, circuit.PERMEATE_CLOSING_S, rising=rising, show=show)
     await circuit.end_filtering(context)
 
 

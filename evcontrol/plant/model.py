@@ -56,7 +56,8 @@ class WriteSpec:
     """What may be written to a tag: range in the tag's unit, and how the write is proven.
 
     The tag's own read-back must agree within ``resolution``. ``feedback`` names the tag that shows the actuator's real
-    position; it must agree within ``feedback_tolerance`` after ``within_s`` of process time.
+    position; it must agree within ``feedback_tolerance`` after ``within_s`` of process time. A discrete feedback of an
+    analogue actuator tells whether it runs: it must be on for every value above 0.
     """
 
     low: float

@@ -138,17 +138,17 @@ class PhaseContext:
         target: float,
         lag_s: float,
         *,
+        rising: bool,
         tolerance_s: float = TOLERANCE_S,
         show: Callable[[], None] = lambda: None,
     ) -> None:
-        """Wait until a rising or falling tag will reach ``target`` in ``lag_s`` seconds (what stopping takes).
+        """Wait until a rising (or falling) tag will be past ``target`` in ``lag_s`` seconds (what stopping takes).
 
         The moment is foreseen from the slope of the last readings, between two scans; ``show`` is called each scan.
         Raises HoldRequiredError when the tag stays Bad for longer than the tolerance.
         """
         unit = self.rooms.plant.tags[f"{self.unit}.{tag}"].unit
         points: deque[tuple[int, float]] = deque()
-        rising = target >= self.value(tag)
         good = self.rooms.clock.now()
         while True:
             show()

@@ -62,7 +62,7 @@ def tag(index: int, name: str, unit: str = "", kind: TagKind = TagKind.ANALOG) -
     return Tag(name, index, unit, kind, 0, 1000)
 
 
-@pytest.fixture()
+@pytest.fixture
 def plant() -> Plant:
     tags = TagTable(
         [

@@ -137,7 +137,9 @@ class ScriptedDriver:
                 self.values[tag] = value
         for feedback, tag in self._feedback.items():
             if feedback not in self.stuck:
-                self.values[feedback] = self.values[tag]
+                value = self.values[tag]
+                runs_only = feedback.endswith("_RUN")
+                self.values[feedback] = float(value > 0.0) if runs_only else value
 
     async def feed_watchdog(self) -> bool:
         self.beats += 1

@@ -234,7 +234,7 @@ def test_local_control_is_reported_and_reached_after_the_hand_back(on_skid):
             "reads 500.0 mL/min instead of 0.0 mL/min (rejected: the device answered: device failure)" in reasons[P101]
         )
         rig.skid.hand_back()
-        await rig.clock.sleep(4)
+        await rig.clock.sleep(10)
         assert rig.bodies(Kind.SAFE_STATE)[-1]["reached"] == [P101]
 
     on_skid(test)

@@ -94,7 +94,7 @@ def test_a_plant_half_simulated_is_refused() -> None:
         (
             "address: 2, type: uint16, scale: 0.1, writable: true",
             "address: 2, type: uint16, scale: 0.1",
-            "write: {on_silence: controller_watchdog, feedback: TFF201.FT_FEED",
+            "write: {on_silence: controller_watchdog, feedback: TFF201.P101_RUN",
             "not writable",
         ),
     ],
