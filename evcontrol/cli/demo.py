@@ -32,6 +32,8 @@ from evcontrol.cli.shipped import shipped
 from evcontrol.cli.stopping import StopRequest
 from evcontrol.clock import NS, LiveClock
 from evcontrol.plant.load import load_plant
+from evcontrol.procedure.check import bind
+from evcontrol.procedure.recipe import load_recipe
 from evcontrol.procedure.states import FINAL, State
 
 START_S = 30.0
@@ -56,7 +58,7 @@ def demo(
     """Run a whole batch on simulated equipment, and show its record."""
     plant_file = plant or shipped("plants/tff.yaml")
     recipe_file = recipe or shipped("recipes/ultrafiltration.yaml")
-    load_plant(plant_file)
+    bind(load_recipe(recipe_file), load_plant(plant_file))
     data = out or _new_directory()
     live = sys.stdout.isatty() and not headless
     raise typer.Exit(asyncio.run(_Demo(plant_file, recipe_file, data, speed, live).run()))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evcontrol.api.schema import BatchView, RecordVerdict, ReportMade
 from evcontrol.batch.balance import Closure, liquid_balances, summary, worst
-from evcontrol.batch.entries import BatchRecord
+from evcontrol.batch.entries import BatchRecord, Result
 from evcontrol.batch.record import read_record
 from evcontrol.cli.output import print_table, say
 from evcontrol.clock import NS
@@ -39,11 +39,12 @@ def print_summary(data: Path, view: BatchView, report: ReportMade, verdict: Reco
 
 
 def _results(record: BatchRecord) -> list[list[str]]:
-    return [
-        [result.name, f"{result.value} {result.unit}".rstrip(), phase.path]
-        for phase in record.phases()
-        for result in phase.results
-    ]
+    return [[result.name, _shown(result), phase.name] for phase in record.phases() for result in phase.results]
+
+
+def _shown(result: Result) -> str:
+    value = f"{result.value:.6g}" if isinstance(result.value, float) else str(result.value)
+    return f"{value} {result.unit}".rstrip()
 
 
 def _equipment(record: BatchRecord) -> str:
