@@ -226,7 +226,9 @@ class Client:
         """Everything as it is now, then every change; EngineGoneError when the engine closes or goes."""
         url = f"ws{self._url.removeprefix('http')}/api/stream"
         try:
-            async with connect(url, additional_headers=self._headers, compression=None, proxy=None, max_size=None) as socket:
+            async with connect(
+                url, additional_headers=self._headers, compression=None, proxy=None, max_size=None
+            ) as socket:
                 async for message in socket:
                     yield _FRAME.validate_json(message)
         except (OSError, InvalidHandshake, ConnectionClosed) as error:
