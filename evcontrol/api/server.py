@@ -11,7 +11,8 @@ from evcontrol.api.protect import Protection
 from evcontrol.api.refusals import install_refusals
 from evcontrol.api.routes import alarms, batches, history, plant, records, sessions, stream, users
 
-_ROUTERS = (sessions, users, plant, alarms, batches, records, history, stream)
+ROUTERS = (sessions, users, plant, alarms, batches, records, history, stream)
+"""Every module of routes, in the order of docs/reference/api.md."""
 
 
 def make_app(desk: Desk, hosts: frozenset[str] = frozenset()) -> ASGIApp:
@@ -25,6 +26,6 @@ def make_routes(desk: Desk) -> FastAPI:
     app.state.desk = desk
     install_handlers(app)
     install_refusals(app)
-    for room in _ROUTERS:
+    for room in ROUTERS:
         app.include_router(room.router)
     return app
