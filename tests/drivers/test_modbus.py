@@ -100,7 +100,7 @@ def test_a_new_connection_asks_for_whole_blocks_again() -> None:
     virtually(device, words(0, 1, 2), test)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.sets(st.integers(0, 40), min_size=1, max_size=20),
     st.sets(st.integers(0, 40), max_size=10),

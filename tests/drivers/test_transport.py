@@ -202,7 +202,10 @@ def test_a_closed_port_can_be_opened_again_at_once_even_after_silence(tmp_path: 
                 await line.close()
 
     asyncio.run(main())
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("serial ")]
+    workers = [thread for thread in threading.enumerate() if thread.name.startswith("serial ")]
+    for worker in workers:
+        worker.join(5)
+    assert not any(worker.is_alive() for worker in workers)
 
 
 @pytest.mark.parametrize("port", ["nonsense://x", "loop://?logging=nonsense"])

@@ -98,9 +98,14 @@ class Rig:
 
     async def until(self, true: Callable[[], bool], within_s: float = 10.0) -> None:
         """Wait, from scan to scan."""
-        async with asyncio.timeout(within_s):
-            while not true():
-                await self.scanner.next_scan()
+        try:
+            async with asyncio.timeout(within_s):
+                while not true():
+                    await self.scanner.next_scan()
+        except TimeoutError:
+            readings = {tag.name: self.image.reading(tag.name) for tag in self.plant.tags}
+            links = {name: driver.link for name, driver in self.drivers.items()}
+            raise AssertionError(f"not within {within_s:g} s: {links} {readings}") from None
 
     async def until_good(self, *devices: str) -> None:
         tags = [tag for device in devices or self.drivers for tag in self.tags_of(device)]
