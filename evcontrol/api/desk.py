@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,6 +80,8 @@ class Desk:
             self.note_denied(user, station, error)
             raise RefusedError(401, str(error), "Try again, or ask an administrator.") from None
         self.note(Kind.SESSION_OPENED, _person(session), {"user": session.user, "station": session.station})
+        with suppress(JournalUnavailableError):  # as for every note
+            await self.engine.journal.flush()
         return session, token
 
     def sign_off(self, session: Session, token: str) -> None:

@@ -12,9 +12,12 @@ from evcontrol.api import endpoint
 from evcontrol.api.client import Client
 from evcontrol.api.listen import bind
 from evcontrol.api.schema import Snapshot
+from evcontrol.cli import serve
 from evcontrol.cli.main import main
 from evcontrol.cli.stopping import StopRequest
 from evcontrol.engine import Engine
+from evcontrol.journal.store import Journal, JournalUnavailableError
+from evcontrol.plant.load import load_plant
 from tests.cli.processes import PLANT, evcontrol, kinds, served, simulated, started, until
 
 SAFE = "every unit is in its safe state"
@@ -135,29 +138,47 @@ def test_a_damaged_journal_is_not_gone_on_with(tmp_path: Path) -> None:
         assert segment.name in done.stderr
 
 
+def serve_here(data: Path) -> int:
+    """The same in this process, on instruments that are simulated."""
+    endpoints = json.loads((data / "run" / "simulators.json").read_text())
+    plant = load_plant(PLANT, endpoints)
+
+    async def run() -> int:
+        with bind("127.0.0.1", 0) as listener:
+            engine = serve._make_engine(plant, data)
+            return await serve._Service(engine, listener, "127.0.0.1", 1.0, StopRequest()).run()
+
+    return asyncio.run(run())
+
+
 def test_a_failed_task_of_the_engine_makes_the_plant_safe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from evcontrol.cli import serve as module
-
     async def fails(self: Engine) -> None:
         await self.scanner.next_scan()
         raise ZeroDivisionError("nobody foresaw it")
 
     monkeypatch.setattr(Engine, "failed", fails)
     with simulated(tmp_path):
-        endpoints = json.loads((tmp_path / "run" / "simulators.json").read_text())
-        plant = module.load_plant(PLANT, endpoints)
-
-        async def run() -> int:
-            with bind("127.0.0.1", 0) as listener:
-                engine = module._make_engine(plant, tmp_path)
-                return await module._Service(engine, listener, "127.0.0.1", 1.0, StopRequest()).run()
-
-        assert asyncio.run(run()) == 1
+        assert serve_here(tmp_path) == 1
     (last,) = [line for line in capsys.readouterr().out.splitlines() if SAFE in line]
     assert "internal error (ZeroDivisionError: nobody foresaw it)" in last
     assert kinds(tmp_path)[-1] == "engine.stopped"
+
+
+def test_a_journal_that_cannot_be_written_at_the_start_is_one_line_and_nothing_is_commanded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def refuses(self: Journal, *_: object, **__: object) -> None:
+        raise JournalUnavailableError("No space left on device")
+
+    monkeypatch.setattr(Journal, "record", refuses)
+    with simulated(tmp_path):
+        assert serve_here(tmp_path) == 1
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    assert "the journal cannot be written (No space left on device)" in err
+    assert not (tmp_path / "run" / "endpoint.json").exists()
 
 
 def test_an_address_beyond_this_machine_is_warned_of(tmp_path: Path) -> None:
