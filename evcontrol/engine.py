@@ -96,6 +96,10 @@ class Engine:
             "version": version("evcontrol"), "plant": self.plant.name, "plant_hash": self.plant.hash,
             "clock": self.clock.kind.value, "speed": self.clock.speed, "simulated": self.plant.simulated,
             "previous_end": "orderly" if self.view.stopped_orderly else "died",
+            "constants": {
+                unit.name: {name: str(value) for name, value in unit.constants.items()}
+                for unit in self.plant.units.values()
+            },
         }  # fmt: skip
         await self.journal.record(Kind.ENGINE_STARTED, ENGINE, body)
         if isinstance(self.clock, ScaledClock):

@@ -19,7 +19,7 @@ class Kind(StrEnum):
     """Kinds of events; the part before the dot is the room that speaks."""
 
     # the engine itself
-    ENGINE_STARTED = "engine.started"  # version, plant, plant_hash, clock, speed, simulated, previous_end
+    ENGINE_STARTED = "engine.started"  # version, plant, plant_hash, clock, speed, simulated, previous_end, constants
     ENGINE_STOPPED = "engine.stopped"  # reason
     CLOCK_SPEED = "clock.speed"  # speed, reason
     LINK_STATE = "link.state"  # device, state, reason

@@ -21,7 +21,7 @@ WRITES = 200
 """About how many discrete writes it makes."""
 ACCURACY_G = 2.0
 """What the plant file lets the balances differ by (reconcile)."""
-WATCHDOG_S = 8.0
+WATCHDOG_S = 13.0
 """The controller's watchdog, and what its actuators take to come to rest; beyond the retentate valve's travel."""
 
 

@@ -53,7 +53,7 @@ def test_a_silent_skid_turns_bad_and_holds_and_the_batch_is_finished_after_it(tm
         assert "not in its safe state" in " ".join(e.waiting for e in run.elements())
         with pytest.raises(StartRefusedError, match="TFF201 is"):
             await suite.engine.batches.command(run.id, Command.RESTART, OPERATOR, "now")
-        await suite.clock.sleep(20.0)
+        await suite.clock.sleep(30.0)
         assert suite.sim.skid.safe
         suite.sim.skid_link.silent = False
         await suite.scans(40)

@@ -45,7 +45,8 @@ async def restart(suite: Processes) -> None:
             try:
                 await suite.command("restart", "mended")
             except ApiError as refused:
-                assert "cannot restart" in str(refused), refused
+                if "cannot restart" not in str(refused):
+                    raise
                 await suite.until(changed(suite))
             else:
                 return
@@ -82,8 +83,8 @@ def check_totals(data: Path) -> None:
 def test_a_skid_that_falls_silent_holds_the_batch_and_a_restart_finishes_it(tmp_path: Path) -> None:
     async def story(suite: Processes) -> None:
         stop_in_its_tracks(suite.simulators)
-        await suite.until(lambda picture: picture.number("TFF201.TMP") is None, bound_s=3.0)
-        assert suite.picture.number("TFF201.WT_RET") is None
+        for tag in ("TFF201.TMP", "TFF201.WT_RET"):
+            await suite.until(lambda picture, tag=tag: picture.number(tag) is None, bound_s=3.0)
         await suite.until_state("Held")
         view = await suite.client.batch(suite.batch)
         assert any("not in its safe state" in element.waiting for element in view.elements)
