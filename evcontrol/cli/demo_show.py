@@ -125,7 +125,8 @@ class LiveDisplay:
         phases = Table.grid(padding=(0, 2))
         for element in progress.phases():
             mark = {"Complete": "✓", "Idle": "·"}.get(element.state, "▶")
-            phases.add_row(Text(mark), Text(element.path.rpartition("/")[2]), Text(element.state), Text(element.waiting))
+            name = element.path.rpartition("/")[2]
+            phases.add_row(Text(mark), Text(name), Text(element.state), Text(element.waiting))
         values = Table.grid(padding=(0, 2))
         for tag in progress.script.key_tags:
             described = progress.picture.tags[tag].description if tag in progress.picture.tags else ""
