@@ -32,6 +32,8 @@ SLACK_S = 0.5
 """How late a machine with other work may be."""
 SPEED = 5.0
 SKID, RETENTATE, PERMEATE = "TFF201", "WT-RET", "WT-PERM"
+WATCHDOG = {"address": 1, "scale": 0.1, "seconds": 5}
+"""Another time than the controller's default of 10 s."""
 WEIGHTS = {RETENTATE: "TFF201.WT_RET", PERMEATE: "TFF201.WT_PERM"}
 
 
@@ -58,7 +60,7 @@ class Rig:
         endpoints = server.endpoints()
         for name in endpoints["devices"]:
             endpoints["devices"][name] |= {"timeout_s": TIMEOUT_S} | options.get(name, {})
-        endpoints["devices"][SKID]["port"] = proxy.port
+        endpoints["devices"][SKID] |= {"port": proxy.port, "watchdog": WATCHDOG}
         self.clock = LiveClock()
         self.plant = shipped_plant(endpoints)
         self.drivers: dict[str, Driver] = {
@@ -103,7 +105,7 @@ class Rig:
                 while not true():
                     await self.scanner.next_scan()
         except TimeoutError:
-            readings = {tag.name: self.image.reading(tag.name) for tag in self.plant.tags}
+            readings = {tag: tuple(self.image.reading(tag)) for name in self.drivers for tag in self.tags_of(name)}
             links = {name: driver.link for name, driver in self.drivers.items()}
             raise AssertionError(f"not within {within_s:g} s: {links} {readings}") from None
 
