@@ -20,22 +20,25 @@ from evcontrol.access.session import Sessions
 from evcontrol.acquisition.image import ProcessImage
 from evcontrol.acquisition.scan import Scan, Scanner
 from evcontrol.alarms.alarms import Alarms
+from evcontrol.alarms.states import AlarmStatus
 from evcontrol.batch.batches import Batches
 from evcontrol.clock import NS, Clock, ClockKind, ScaledClock
-from evcontrol.control.gate import Gate, SafeReport
+from evcontrol.control.gate import CommandRefusedError, Gate, SafeReport
 from evcontrol.control.interlocks import Interlocks
 from evcontrol.control.loops import LoopMode, Loops
 from evcontrol.control.owner import Mode
 from evcontrol.history.reader import HistoryReader
 from evcontrol.history.store import Historian
-from evcontrol.journal.events import ENGINE, Kind
+from evcontrol.journal.events import ENGINE, Kind, Origin
 from evcontrol.journal.replay import PlantView
 from evcontrol.journal.store import Journal, JournalUnavailableError, read_events
 from evcontrol.pace import Limit, SpeedGovernor
 from evcontrol.plant.model import InterlockSpec, Plant
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.run import BatchRun
+from evcontrol.procedure.states import State
 from evcontrol.quality import is_bad
+from evcontrol.yaml_source import SourceError
 
 OBSERVE_S = 5.0
 """Longest real time for which the engine looks before it does anything."""
@@ -44,6 +47,8 @@ LINK_LOST_S = 1.0
 HISTORY_BEHIND_S = 3.0
 """Real time by which the history may be behind the readings before the batches are held."""
 JOURNAL_RETRY_S = 1.0
+STOP_GRACE_S = 5.0
+"""Real time beyond the safe state's own in which the batches must be held when the engine stops."""
 MakeDriver = Callable[[str], Driver]
 
 _log = structlog.get_logger(__name__)
@@ -105,19 +110,41 @@ class Engine:
         if isinstance(self.clock, ScaledClock):
             self._governor = SpeedGovernor(self.clock, asked_speed, self._speed_limits, self.journal)
         self._restore_tags()
+        self._restore_trips_and_alarms()
         for driver in self.drivers.values():
             await driver.start()
         self._spawn(self.historian.run(), "history")
         self._spawn(self.scanner.run(), "scan")
         await self._observe()
-        await self.batches.restore(self._before)
+        try:
+            await self.batches.restore(self._before)
+        except SourceError as error:
+            raise EngineError(
+                f"a batch does not fit this plant file; start with the one it was begun on ({error})"
+            ) from None
         gc.collect()
         gc.freeze()
+
+    async def set_mode(self, unit: str, mode: Mode, origin: Origin, reason: str) -> None:
+        """Change a unit's mode (ISA-88): by hand it may leave its safe state; back in automatic it is made safe again.
+
+        Raises CommandRefusedError while a batch runs on the unit or it is still being made safe; KeyError.
+        """
+        busy = [run.id for run in self.batches.active(unit) if run.state is not State.HELD]
+        if busy and mode is not Mode.AUTOMATIC:
+            raise CommandRefusedError(f"{unit} is used by {busy[0]}: hold it first")
+        if mode is not Mode.AUTOMATIC:
+            self.gate.release_safe(unit)
+        await self.gate.set_mode(unit, mode, origin, reason)
+        if mode is Mode.AUTOMATIC and not busy:
+            await self.gate.make_safe(unit, f"automatic again: {reason}", origin)
 
     async def stop(self, reason: str) -> list[SafeReport]:
         """Hold every batch, make every unit safe, and end; what could not be made safe stands in the reports."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(max(unit.safe_within_s for unit in self.plant.units.values()) + 5.0):
+            async with asyncio.timeout(
+                max((u.safe_within_s for u in self.plant.units.values()), default=0.0) + STOP_GRACE_S
+            ):
                 await self.batches.hold_all(f"the engine stops: {reason}")
         reports = [await self.gate.make_safe(unit, f"the engine stops: {reason}") for unit in self.plant.units]
         await self.batches.close()
@@ -318,6 +345,15 @@ class Engine:
         for name, value in self.view.tags.items():
             if name in self.plant.internal:
                 self.image.set_internal(name, value)
+
+    def _restore_trips_and_alarms(self) -> None:
+        """What stood tripped or unacknowledged when the last engine ended, as far as the plant still has it."""
+        for name, trip in self.view.trips.items():
+            if name in self.plant.interlocks:
+                self.interlocks.restore(name, trip.cause, trip.since, trip.first_out)
+        for name, (state, since) in self.view.alarms.items():
+            if name in self.plant.alarms:
+                self.alarms.restore(name, AlarmStatus(state), since)
 
     async def _observe(self) -> None:
         """Look at the plant before anything is written: until every link is up, or for a bounded time."""

@@ -11,13 +11,13 @@ from evcontrol.access.people import People
 from evcontrol.access.session import Session
 from evcontrol.access.sign import sign
 from evcontrol.batch.reconcile import Reconciliation, last_readings, outage_seconds, reconcile
-from evcontrol.clock import NS
+from evcontrol.clock import NS, ClockKind
 from evcontrol.control.gate import CommandRefusedError
 from evcontrol.control.interlocks import Interlocks
 from evcontrol.history.reader import HistoryReader
 from evcontrol.journal.events import ENGINE, Kind, Origin
 from evcontrol.journal.replay import BatchView
-from evcontrol.procedure.check import bind
+from evcontrol.procedure.check import ControlRecipe, bind
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.prompts import Answer
 from evcontrol.procedure.recipe import parse_recipe
@@ -42,6 +42,7 @@ class Batches:
         self.runs: dict[str, BatchRun] = {}
         self.reconciliations: dict[str, Reconciliation] = {}
         self.on_change: Callable[[BatchRun], None] = lambda run: None
+        self._starting = asyncio.Lock()
         self._rooms = rooms
         self._interlocks = interlocks
         self._blockers = blockers
@@ -58,31 +59,9 @@ class Batches:
 
         Raises SourceError for a wrong recipe, StartRefusedError when equipment is not free or not ready.
         """
-        control = bind(parse_recipe(recipe, recipe_name), self._rooms.plant, parameters)
-        reasons = [
-            f"{unit} is used by {run.id}" for unit in control.units.values() for run in self.active(unit)
-        ]  # fmt: skip
-        reasons += [reason for unit in control.units.values() for reason in self._blockers(unit)]
-        if reasons:
-            raise StartRefusedError("the batch cannot start", reasons)
-        batch = f"B-{len(self._rooms.view.batches) + 1:04d}"
-        body = {
-            "recipe": {
-                "name": control.recipe.name,
-                "version": control.recipe.version,
-                "hash": control.recipe.hash,
-                "text": recipe,
-                "file": recipe_name,
-            },
-            "purpose": purpose,
-            "product": product or control.recipe.product,
-            "units": dict(control.units),
-            "parameters": dict(control.parameters),
-        }
-        event = await self._rooms.journal.record(Kind.BATCH_CREATED, origin, body, batch=batch)
-        run = self._make(batch, body, event.t, control_parameters=control.parameters)
-        run.start(origin)
-        return run
+        control = await self._aside(lambda: bind(parse_recipe(recipe, recipe_name), self._rooms.plant, parameters))
+        async with self._starting:  # two at once must not both find a unit free
+            return await self._start(control, recipe, recipe_name, purpose, product, origin)
 
     async def command(self, batch: str, command: Command, origin: Origin, reason: str, path: str = "") -> None:
         """Command a batch or the element at ``path``; on disk when this returns, unless it leads towards safety.
@@ -101,7 +80,9 @@ class Batches:
         """Take up every batch that had not ended when the engine did (process time ``before``, UTC ns)."""
         waiting = [view for view in self._rooms.view.batches.values() if State(view.state) not in FINAL]
         for view in waiting:
-            run = self._make(view.batch, view.body, view.created, control_parameters=view.body["parameters"])
+            recipe = parse_recipe(view.body["recipe"]["text"], view.body["recipe"]["file"])
+            control = bind(recipe, self._rooms.plant, view.body["parameters"])
+            run = self._make(view.batch, view.body, view.created, control)
             states = {path: State(state) for path, state in view.states.items()}
             run.restore(states, view.progress)
         for view in waiting:
@@ -135,16 +116,46 @@ class Batches:
         """End all tasks."""
         await asyncio.gather(*(run.close() for run in self.runs.values()))
 
-    def _make(
-        self, batch: str, body: Mapping[str, Any], created: int, control_parameters: Mapping[str, str]
+    async def _start(
+        self, control: ControlRecipe, recipe: str, recipe_name: str, purpose: str, product: str, origin: Origin
     ) -> BatchRun:
-        recipe = parse_recipe(body["recipe"]["text"], body["recipe"]["file"])
-        control = bind(recipe, self._rooms.plant, control_parameters)
+        reasons = [
+            f"{unit} is used by {run.id}" for unit in control.units.values() for run in self.active(unit)
+        ]  # fmt: skip
+        reasons += [reason for unit in control.units.values() for reason in self._blockers(unit)]
+        if reasons:
+            raise StartRefusedError("the batch cannot start", reasons)
+        batch = f"B-{len(self._rooms.view.batches) + 1:04d}"
+        body = {
+            "recipe": {
+                "name": control.recipe.name,
+                "version": control.recipe.version,
+                "hash": control.recipe.hash,
+                "text": recipe,
+                "file": recipe_name,
+            },
+            "purpose": purpose,
+            "product": product or control.recipe.product,
+            "units": dict(control.units),
+            "parameters": dict(control.parameters),
+        }
+        event = await self._rooms.journal.record(Kind.BATCH_CREATED, origin, body, batch=batch)
+        run = self._make(batch, body, event.t, control)
+        run.start(origin)
+        return run
+
+    def _make(self, batch: str, body: Mapping[str, Any], created: int, control: ControlRecipe) -> BatchRun:
         info = BatchInfo(batch, body["recipe"]["name"], body["product"], body["purpose"], created)
         run = BatchRun(self._rooms, info, control, self._blockers, self._settle)
         run.on_change = self.on_change
         self.runs[batch] = run
         return run
+
+    async def _aside(self, work: Callable[[], ControlRecipe]) -> ControlRecipe:
+        """Beside the control loop, which a long recipe must not hold up; inline in virtual time."""
+        if self._rooms.clock.kind is ClockKind.VIRTUAL:
+            return work()
+        return await asyncio.to_thread(work)
 
     def _settle(self, unit: str, origin: Origin, reason: str) -> None:
         """What a start or restart by a person resets: interlocks whose causes are gone, and the safe state."""

@@ -101,6 +101,8 @@ class _Service:
             await self._open(desk_work)
         except JournalUnavailableError as error:
             self._fail(f"the engine cannot start: the journal cannot be written ({error})")
+        except EngineError as error:
+            self._fail(f"the engine cannot start: {error}")
         except Exception as error:  # noqa: BLE001  (whatever it is, the equipment is made safe)
             self._fail(f"internal error ({type(error).__name__}: {error}); the details are in {keep_details(error)}")
         finally:

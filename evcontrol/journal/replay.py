@@ -31,6 +31,15 @@ class ModuleView:
     nwp: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """An interlock that tripped: why, since when (process time, UTC ns), and whether it was the first of its unit."""
+
+    cause: str
+    since: int
+    first_out: bool
+
+
 @dataclass(slots=True)
 class BatchView:
     """A batch as its events tell it. ``states`` and ``progress`` by path; ``results`` as (path, name, value, unit)."""
@@ -59,6 +68,10 @@ class PlantView:
         self.modules: dict[str, ModuleView] = {}
         self.containers: dict[str, dict[str, Any]] = {}
         self.batches: dict[str, BatchView] = {}
+        self.trips: dict[str, Trip] = {}
+        """Interlocks that stand tripped."""
+        self.alarms: dict[str, tuple[str, int]] = {}
+        """State of each alarm that ever changed, and since when (process time, UTC ns)."""
         self.last_t = 0
         """Process time of the last event of an engine, UTC ns; people can be added while none runs."""
         self.stopped_orderly = True
@@ -79,6 +92,12 @@ class PlantView:
                 self.stopped_orderly = True
             case Kind.PHASE_PROGRESS if body["key"].startswith(TAG_KEY):
                 self.tags[body["key"].removeprefix(TAG_KEY)] = body["value"]
+            case Kind.INTERLOCK_TRIPPED:
+                self.trips[body["interlock"]] = Trip(body["cause"], event.t, body["first_out"])
+            case Kind.INTERLOCK_RESET:
+                self.trips.pop(body["interlock"], None)
+            case Kind.ALARM_STATE:
+                self.alarms[body["alarm"]] = (body["new"], event.t)
             case Kind.MODULE_INSTALLED:
                 self.modules[body["module"]] = ModuleView(
                     body["module"], body["type"], body["state"], body["uses"],

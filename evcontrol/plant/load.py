@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from drivers.driver import BoundPoint, DriverType, Model
 from drivers.registry import UnknownDriverError, driver_type
+from evcontrol.clock import LiveClock
 from evcontrol.expression import ExpressionError, Symbol, compile_condition, compile_value
 from evcontrol.plant.model import (
     AlarmSpec,
@@ -112,6 +113,7 @@ class _Loader:
         )
         if not self._file.scan > 0:
             self._wrong(("scan",), "the scan must be longer than 0 s")
+        self._try_drivers(devices)
         if self._mistakes:
             raise SourceError(self._mistakes)
         return plant
@@ -164,6 +166,16 @@ class _Loader:
             points = tuple(self._points(name, tags))
             result[name] = DeviceSpec(name, section.driver, options, points, timeout)
         return result
+
+    def _try_drivers(self, devices: Mapping[str, DeviceSpec]) -> None:
+        """Make each driver once: what only it can find wrong is a mistake of the file too."""
+        if self._mistakes:
+            return
+        for name, spec in devices.items():
+            try:
+                self._types[name](name, spec.options, spec.points, LiveClock())
+            except ValueError as error:
+                self._wrong(("devices", name), str(error))
 
     def _options(self, name: str, section: DeviceSection) -> Model | None:
         given = dict(section.options)

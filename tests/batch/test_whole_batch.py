@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evcontrol.batch.balance import Closure, liquid_balances
+from evcontrol.batch.record import read_record
+from evcontrol.batch.report import write_report
 from evcontrol.clock import NS, VirtualClock, run_virtual
 from evcontrol.history.reader import HistoryReader
 from evcontrol.journal.store import verify
@@ -97,3 +100,28 @@ def test_protein_and_vesicles_follow_the_formulas(tmp_path: Path, concentration:
     adsorbed = results["before"]["membrane"]["adsorbed_evs"]
     passed = math.exp(-MEMBRANE.ev_sieving * (math.log(vcf) + dv))
     assert evs / (fed - adsorbed) == pytest.approx(passed, rel=0.01)
+
+
+@pytest.mark.parametrize("place", ["permeate_leak", "retentate_leak"])
+def test_a_leak_of_three_per_cent_of_the_feed_fails_the_balance_of_the_report(tmp_path: Path, place: str) -> None:
+    async def main(clock: VirtualClock) -> None:
+        async with Suite(tmp_path, clock) as suite:
+            run = await suite.start_batch()
+            await suite.until(run, lambda: any("concentrate" in path for path in run.running()))
+            await suite.scans(60)
+            leak = getattr(suite.sim.process, place)
+            # Slow enough for the interlock on the permeate's two measurements not to see it.
+            leak.rate_ml_per_s, leak.left_ml = 0.15, 0.03 * 1950.0
+            assert await suite.finish(run) is State.COMPLETE
+            assert leak.left_ml == 0.0
+
+    run_virtual(main)
+    (balance,) = liquid_balances(read_record(tmp_path, "B-0001"), HistoryReader(tmp_path / "history"))
+    assert balance.closure is Closure.OPEN
+    assert "does not close" in write_report(tmp_path, "B-0001").read_text(encoding="utf-8")
+
+
+def test_without_a_leak_the_balance_of_the_report_closes(shipped: tuple[Path, dict[str, Any]]) -> None:
+    data, _ = shipped
+    (balance,) = liquid_balances(read_record(data, "B-0001"), HistoryReader(data / "history"))
+    assert balance.closure is Closure.CLOSES

@@ -108,6 +108,11 @@ def test_a_mistake_is_one_line_with_its_place_and_remedy(old: str, new: str, at:
     assert any(words in m and abs(int(m.split(":")[1]) - line) <= 2 for m in found), (line, found)
 
 
+def test_what_only_a_driver_can_find_wrong_is_a_mistake_of_the_file() -> None:
+    text = TEXT.replace("start_counter: TFF201.STARTS", "start_counter: TFF201.STRATS")
+    assert any("STRATS" in m and "p.yaml:" in m for m in mistakes(text))
+
+
 def test_all_mistakes_are_told_at_once() -> None:
     text = TEXT.replace("pv: TFF201.TMP\n", "pv: TFF201.TPM\n").replace("TFF201.INLET: none", "TFF201.INLET: shut")
     assert len(mistakes(text)) == 2

@@ -63,7 +63,7 @@ async def change_mode(unit: str, body: ModeChange, signed: Commander, desk: TheD
     _known("unit", unit, unit in desk.engine.plant.units)
     if body.mode not in list(Mode):
         raise RefusedError(422, f"{body.mode!a} is no mode", f"Choose from {', '.join(Mode)}.")
-    await desk.engine.gate.set_mode(unit, Mode(body.mode), signed.origin, body.reason)
+    await desk.engine.set_mode(unit, Mode(body.mode), signed.origin, body.reason)
 
 
 def _check_mode(desk: Desk, loop: str) -> None:
