@@ -1,0 +1,96 @@
+"""docs/reference/plant-file.md names every key of the plant file with its default, and none that does not exist."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+from pydantic_core import PydanticUndefined
+
+from evcontrol.plant import schema
+from evcontrol.plant.load import load_plant
+from evcontrol.plant.model import FailureAction, LoopAction, OnSilence, Priority
+from evcontrol.signals import TagKind
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "reference" / "plant-file.md").read_text(encoding="utf-8")
+
+TABLES: dict[str, type[schema.Section]] = {
+    "## Top level": schema.PlantFile,
+    "## devices": schema.DeviceSection,
+    "## tags": schema.TagSection,
+    "Under `rate` and `spread`:": schema.WindowSection,
+    "Under `write`:": schema.WriteSection,
+    "## units": schema.UnitSection,
+    "Each entry of `reconcile`:": schema.ReconcileSection,
+    "Each entry of `take_over`:": schema.TakeOverSection,
+    "## modules": schema.ModuleSection,
+    "## loops": schema.LoopSection,
+    "Under `on_bad`:": schema.OnBadSection,
+    "## interlocks": schema.InterlockSection,
+    "## alarms": schema.AlarmSection,
+}
+
+
+def told(heading: str) -> dict[str, tuple[str, str]]:
+    """Default and meaning by key, of the first table after a heading."""
+    table = TEXT.split(f"\n{heading}\n")[1].split("\n| Key ")[1].split("\n\n")[0]
+    found: dict[str, tuple[str, str]] = {}
+    for line in table.splitlines()[2:]:
+        keys, default, meaning = line.strip("| ").split(" | ")
+        found |= {key: (default.strip(), meaning) for key in re.findall(r"`(\w+)`", keys)}
+    return found
+
+
+def default_of(name: str, section: type[schema.Section]) -> str:
+    default = section.model_fields[name].default
+    if default is PydanticUndefined:
+        return "required"
+    if (section, name) == (schema.TagSection, "unit"):
+        return "plain number"
+    if (section, name) == (schema.WriteSection, "within"):
+        return f"{default:g} s"
+    if isinstance(default, StrEnum):
+        return f"`{default}`"
+    if default in ({}, (), None):
+        return "none"
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:g}" if isinstance(default, int | float) else default or "empty"
+
+
+def test_every_section_of_the_schema_has_its_table() -> None:
+    sections = {kind for kind in vars(schema).values() if isinstance(kind, type) and issubclass(kind, schema.Section)}
+    assert set(TABLES.values()) == sections - {schema.Section}
+
+
+@pytest.mark.parametrize("heading", TABLES)
+def test_every_key_is_named_with_its_default_and_no_other(heading: str) -> None:
+    section = TABLES[heading]
+    keys = {field.alias or name: default_of(name, section) for name, field in section.model_fields.items()}
+    assert {key: default for key, (default, _) in told(heading).items()} == keys
+
+
+@pytest.mark.parametrize(
+    ("heading", "key", "words"),
+    [
+        ("Under `write`:", "on_silence", OnSilence),
+        ("## tags", "kind", TagKind),
+        ("## loops", "action", LoopAction),
+        ("Under `on_bad`:", "action", FailureAction),
+        ("## alarms", "priority", Priority),
+    ],
+)
+def test_every_choice_is_named(heading: str, key: str, words: type[StrEnum]) -> None:
+    named = set(re.findall(r"`(\w+)`", told(heading)[key][1]))
+    assert named >= {word.value for word in words}
+
+
+def test_the_constants_that_phases_ask_for_are_named() -> None:
+    phases = (ROOT / "evcontrol" / "phases").glob("*.py")
+    asked = {name for path in phases for name in re.findall(r'constant\("(\w+)"', path.read_text(encoding="utf-8"))}
+    assert asked
+    assert asked <= set(re.findall(r"`(\w+)`", told("## units")["constants"][1]))
+    assert asked <= set(load_plant(ROOT / "config" / "plants" / "tff.yaml").units["TFF201"].constants)
