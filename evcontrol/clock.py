@@ -111,6 +111,11 @@ class ScaledClock:
         """The speed that holds now."""
         return self._segment(time.monotonic_ns())[2]
 
+    @property
+    def pending_speed(self) -> float:
+        """The speed that was set last; it holds from half a real second after that."""
+        return self._segments[-1][2]
+
     def set_speed(self, speed: float) -> None:
         """Change the speed half a real second from now. OSError when it cannot be published, and then it stays."""
         if not speed > 0:
