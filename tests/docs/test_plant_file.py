@@ -44,21 +44,21 @@ def told(heading: str) -> dict[str, tuple[str, str]]:
     return found
 
 
+SPECIAL = {(schema.TagSection, "unit"): "plain number", (schema.WriteSection, "within"): "10 s"}
+
+
 def default_of(name: str, section: type[schema.Section]) -> str:
     default = section.model_fields[name].default
+    if (section, name) in SPECIAL:
+        assert default in ("", 10.0)
+        return SPECIAL[section, name]
     if default is PydanticUndefined:
         return "required"
-    if (section, name) == (schema.TagSection, "unit"):
-        return "plain number"
-    if (section, name) == (schema.WriteSection, "within"):
-        return f"{default:g} s"
     if isinstance(default, StrEnum):
         return f"`{default}`"
-    if default in ({}, (), None):
-        return "none"
-    if isinstance(default, bool):
-        return str(default).lower()
-    return f"{default:g}" if isinstance(default, int | float) else default or "empty"
+    if isinstance(default, int | float):
+        return str(default).lower() if isinstance(default, bool) else f"{default:g}"
+    return "none" if default in ({}, (), None) else default or "empty"
 
 
 def test_every_section_of_the_schema_has_its_table() -> None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from evcontrol.expression import ExpressionError, Symbol, compile_condition, compile_value
 from evcontrol.expression.grammar import DEEPEST, LONGEST
@@ -81,7 +82,7 @@ def test_every_result_of_a_phase_is_named() -> None:
 
 def test_every_key_of_the_file_is_told_and_no_other() -> None:
     tables = chapter("## The file").split("\n| Key ")[1:]
-    models = (recipe._RecipeFile, recipe._Parameter, recipe._Step)
+    models: list[type[BaseModel]] = [recipe._RecipeFile, recipe._Parameter, recipe._Step]
     for table, model in zip(tables, models, strict=True):
         told = {
             key for line in re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE) for key in re.findall(r"`(\w+)`", line)
