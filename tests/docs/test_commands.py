@@ -15,7 +15,7 @@ import typer.main
 from evcontrol.access.people import LOCK_S, MAX_FAILURES
 from evcontrol.access.permission import ROLES
 from evcontrol.access.rules import MIN_PASSWORD
-from evcontrol.cli.main import app
+from evcontrol.cli.commands import app
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
