@@ -51,6 +51,7 @@ def threshold(text: str) -> str:
 
 def test_the_figures_are_those_of_the_configuration() -> None:
     interlocks, alarms, loops = PLANT["interlocks"], PLANT["alarms"], PLANT["loops"]
+    alarm, interlock = (threshold(spec["when"]) for spec in (alarms["TFF201.TMP_HIGH"], interlocks["TFF201.HIGH_TMP"]))
     tmp, weight = loops["TFF201.PIC_TMP"], loops["TFF201.WIC_RET"]
     unit = PLANT["units"]["TFF201"]
     defaults = {argument.name: float(argument.default or 0) for argument in Clean.arguments if argument.unit == ""
@@ -58,7 +59,7 @@ def test_the_figures_are_those_of_the_configuration() -> None:
     tolerance = [figure(item["tolerance"]) for item in unit["reconcile"]]
     told = [
         f"TMP {RECIPE['parameters']['tmp']['value']} {limits('tmp')}",
-        f"alarm {threshold(alarms['TFF201.TMP_HIGH']['when'])}, interlock {threshold(interlocks['TFF201.HIGH_TMP']['when'])}",
+        f"alarm {alarm}, interlock {interlock}",
         f"interlock {threshold(interlocks['TFF201.FEED_PRESSURE']['when'])} psig, the controller's own trip 30",
         f"cross-flow {RECIPE['parameters']['cross_flow']['value']} {limits('cross_flow')}",
         f"shear rate alarm {threshold(alarms['TFF201.SHEAR_HIGH']['when'])} 1/s",
