@@ -72,6 +72,20 @@ def parse(command: Any, rest: list[str], line: str) -> None:
         assert "--purpose" in rest
 
 
+API = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+ROUTES = re.findall(r"^\| `([A-Z]+ /api/[^`?]+)", API, re.MULTILINE)
+
+
+def test_every_address_of_the_api_that_is_named_is_in_its_reference() -> None:
+    patterns = [re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(route))) for route in ROUTES]
+    named = {
+        one for path in DOCUMENTS for one in re.findall(r"`([A-Z]+ /api/[^`?]+)`", path.read_text(encoding="utf-8"))
+    }
+    assert len(named) > len(ROUTES)
+    for one in named:
+        assert any(pattern.fullmatch(one) for pattern in patterns) or one == "GET /api/stream", one
+
+
 def test_there_are_command_lines_to_look_at() -> None:
     assert len(FOUND) > 40
 
