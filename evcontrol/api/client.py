@@ -66,7 +66,8 @@ class ApiError(Exception):
     """The engine refused a request; the text is its error and remedy."""
 
     def __init__(self, status: int, problem: Problem) -> None:
-        super().__init__(f"{problem.error}. {problem.remedy}" if problem.remedy else problem.error)
+        between = "\n" if "\n" in problem.error else ". "
+        super().__init__(f"{problem.error}{between}{problem.remedy}" if problem.remedy else problem.error)
         self.status = status
         self.problem = problem
 
@@ -257,7 +258,8 @@ class Client:
         try:
             response = await self._http.request(method, path, headers=self._headers, **options)
         except httpx.TransportError as error:
-            raise EngineGoneError(f"no engine answers at {self._url} ({_cause(error)})") from None
+            remedy = "it has ended, or cannot be reached; `evcontrol serve` starts one"
+            raise EngineGoneError(f"no engine answers at {self._url} ({_cause(error)}): {remedy}") from None
         if response.status_code >= httpx.codes.BAD_REQUEST:
             raise ApiError(response.status_code, _problem(response))
         return response

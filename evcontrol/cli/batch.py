@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +12,10 @@ from evcontrol.api.client import Client
 from evcontrol.api.schema import BatchCommand, BatchSummary, BatchView, PromptView, Reconciliation, StartBatch
 from evcontrol.cli.connect import DEFAULT_DATA, AsUser, Data, login_name, reading, signed_on
 from evcontrol.cli.fault import WRONG_USE, CliError
+from evcontrol.cli.message import message
 from evcontrol.cli.output import AsJson, print_json, print_table, say
 from evcontrol.cli.secret import PasswordStdin, password
+from evcontrol.procedure.states import FINAL
 
 app = typer.Typer(no_args_is_help=True, help="Start, watch and command batches of a running engine.")
 
@@ -36,7 +39,8 @@ def start(
     json: AsJson = False,
 ) -> None:
     """Start a batch from a recipe."""
-    wanted = StartBatch(
+    wanted = message(
+        StartBatch,
         recipe=recipe.read_text(encoding="utf-8"),
         recipe_name=recipe.name,
         parameters=_parameters(parameters or []),
@@ -57,7 +61,7 @@ def list_batches(data: Data = DEFAULT_DATA, json: AsJson = False) -> None:
     if json:
         print_json(batches)
     else:
-        print_table(["Batch", "Recipe", "State", "Running", "Waiting for"], [_line(b) for b in batches])
+        print_table(["Batch", "Recipe", "State", "Running", "Waiting for"], [_line(b) for b in batches], whole=1)
 
 
 @app.command()
@@ -80,7 +84,7 @@ def hold(
     password_stdin: PasswordStdin = False,
 ) -> None:
     """Hold a batch: its units go to their safe state."""
-    _command(BatchCommand(command="hold", reason=reason, path=path), batch, data, user, password_stdin)
+    _command(message(BatchCommand, command="hold", reason=reason, path=path), batch, data, user, password_stdin)
 
 
 @app.command()
@@ -93,7 +97,8 @@ def restart(
     password_stdin: PasswordStdin = False,
 ) -> None:
     """Let a held batch go on."""
-    _command(BatchCommand(command="restart", reason=reason, path=path), batch, data, user, password_stdin)
+    command = message(BatchCommand, command="restart", reason=_said(reason), path=path)
+    _command(command, batch, data, user, password_stdin)
 
 
 @app.command()
@@ -106,7 +111,7 @@ def pause(
     password_stdin: PasswordStdin = False,
 ) -> None:
     """Pause a batch at the next place where it may wait."""
-    _command(BatchCommand(command="pause", reason=reason, path=path), batch, data, user, password_stdin)
+    _command(message(BatchCommand, command="pause", reason=reason, path=path), batch, data, user, password_stdin)
 
 
 @app.command()
@@ -119,7 +124,7 @@ def resume(
     password_stdin: PasswordStdin = False,
 ) -> None:
     """Let a paused batch go on."""
-    _command(BatchCommand(command="resume", reason=reason, path=path), batch, data, user, password_stdin)
+    _command(message(BatchCommand, command="resume", reason=reason, path=path), batch, data, user, password_stdin)
 
 
 @app.command()
@@ -132,7 +137,7 @@ def stop(
     password_stdin: PasswordStdin = False,
 ) -> None:
     """Stop a batch for good, orderly."""
-    _command(BatchCommand(command="stop", reason=reason, path=path), batch, data, user, password_stdin)
+    _command(message(BatchCommand, command="stop", reason=reason, path=path), batch, data, user, password_stdin)
 
 
 @app.command()
@@ -145,7 +150,7 @@ def abort(
     password_stdin: PasswordStdin = False,
 ) -> None:
     """Abort a batch at once."""
-    _command(BatchCommand(command="abort", reason=reason, path=path), batch, data, user, password_stdin)
+    _command(message(BatchCommand, command="abort", reason=reason, path=path), batch, data, user, password_stdin)
 
 
 @app.command()
@@ -182,6 +187,8 @@ def sign_reconciliation(
     name = user or login_name()
     shown = reading(data, lambda client: client.reconciliation(batch))
     _print_reconciliation(shown)
+    if not yes and not sys.stdin.isatty():
+        raise CliError("not signed: there is no terminal to ask at; --yes signs without asking", status=WRONG_USE)
     if not yes and not typer.confirm(f"Sign this as {name}?"):
         raise CliError("not signed")
     secret = password(password_stdin, f"Password of {name}")
@@ -195,7 +202,15 @@ def sign_reconciliation(
 
 def _command(command: BatchCommand, batch: str, data: Path, user: str, from_stdin: bool) -> None:
     view = signed_on(data, user, from_stdin, lambda client: client.command_batch(batch, command))
-    say(f"batch {view.summary.batch} is {view.summary.state}")
+    states = {element.path: element.state for element in view.elements}
+    what = f"{command.path} of batch" if command.path else "batch"
+    say(f"{what} {view.summary.batch} is {states.get(command.path, view.summary.state)}")
+
+
+def _said(reason: str) -> str:
+    if not reason.strip():
+        raise CliError("--reason is empty: say why", status=WRONG_USE)
+    return reason
 
 
 def _parameters(settings: list[str]) -> dict[str, str]:
@@ -214,14 +229,21 @@ def _asked(prompts: list[PromptView], batch: str, wanted: str) -> PromptView:
     if not prompts:
         raise CliError(f"batch {batch} has no open question{f' {wanted}' if wanted else ''}")
     if len(prompts) > 1:
-        names = ", ".join(prompt.prompt for prompt in prompts)
+        names = ", ".join(f"'{prompt.prompt}'" for prompt in prompts)
         raise CliError(f"batch {batch} has several open questions: choose with --prompt ({names})", status=WRONG_USE)
     return prompts[0]
 
 
 def _line(batch: BatchSummary) -> list[str]:
     state = f"{batch.state}, reconciliation to be signed" if batch.reconciliation_due else batch.state
-    return [batch.batch, batch.recipe, state, ", ".join(batch.running), "; ".join(batch.waiting)]
+    waiting = (text.partition(": ") for text in batch.waiting)
+    waits = [] if batch.state in FINAL else [f"{_name(path)}: {what}" if what else path for path, _, what in waiting]
+    return [batch.batch, batch.recipe, state, ", ".join(_name(path) for path in batch.running), "; ".join(waits)]
+
+
+def _name(path: str) -> str:
+    """The last part of an element's place, which a table has room for."""
+    return path.rpartition("/")[2]
 
 
 def _print_tree(view: BatchView) -> None:
@@ -237,7 +259,7 @@ def _print_tree(view: BatchView) -> None:
     print_table(["Element", "State", "Waits for", "Possible now"], rows)
     for prompt in view.prompts:
         choices = f" ({', '.join(prompt.choices)})" if prompt.choices else ""
-        say(f"question {prompt.prompt}: {prompt.text}{choices}{f' [{prompt.unit}]' if prompt.unit else ''}")
+        say(f"question '{prompt.prompt}': {prompt.text}{choices}{f' [{prompt.unit}]' if prompt.unit else ''}")
 
 
 def _print_reconciliation(shown: Reconciliation) -> None:

@@ -24,7 +24,7 @@ from evcontrol.cli.connect import DEFAULT_DATA, station
 from evcontrol.cli.demo_script import Script, answer_to, load_script
 from evcontrol.cli.demo_show import Progress, display
 from evcontrol.cli.demo_summary import print_summary
-from evcontrol.cli.fault import DONE, INTERRUPTED, WRONG, CliError
+from evcontrol.cli.fault import DONE, INTERRUPTED, WRONG, WRONG_USE, CliError
 from evcontrol.cli.output import complain, say
 from evcontrol.cli.people import add_person
 from evcontrol.cli.picture import Picture
@@ -60,6 +60,8 @@ def demo(
     recipe_file = recipe or shipped("recipes/ultrafiltration.yaml")
     bind(load_recipe(recipe_file), load_plant(plant_file))
     data = out or _new_directory()
+    if data.is_dir() and any(data.iterdir()):
+        raise CliError(f"--out {data}: not empty; the demo needs a data directory of its own", status=WRONG_USE)
     live = sys.stdout.isatty() and not headless
     raise typer.Exit(asyncio.run(_Demo(plant_file, recipe_file, data, speed, live).run()))
 
@@ -159,6 +161,7 @@ class _Demo:
                         await self._answer(client, prompt)
                     if progress.view is not None and progress.view.summary.state in ENDED:
                         break
+            shown.finish()
         return await client.batch(batch)
 
     async def _answer(self, client: Client, prompt: PromptView) -> None:
@@ -203,13 +206,14 @@ async def _stop_engine(engine: Child) -> None:
     """Stop the engine, which makes the equipment safe first, and pass its last line on."""
     status = await engine.stop()
     for line in list(engine.lines)[-1:]:
-        say(line)
+        say(f"{engine.name}: {line.removeprefix('evcontrol: ')}")
     if status != DONE:
         complain(f"{engine.name} ended with status {status}")
 
 
 def _ended(child: Child, status: int) -> CliError:
-    return CliError(f"{child.name} ended with status {status}", *list(child.lines)[-3:])
+    last = [line.removeprefix("evcontrol: ") for line in list(child.lines)[-3:]]
+    return CliError(f"{child.name} ended with status {status}", *last)
 
 
 def _new_directory() -> Path:

@@ -100,6 +100,12 @@ class PlainLines:
         values = "  ".join(f"{_short(tag)} {progress.picture.text(tag)}" for tag in progress.script.key_tags)
         self._print(f"{_clock_line(progress)}  {phases}{f' [{waiting}]' if waiting else ''}  {values}")
 
+    def finish(self) -> None:
+        """Say that the batch has ended, and how."""
+        if self._progress.view is not None:
+            summary = self._progress.view.summary
+            self._print(f"batch {summary.batch} is {summary.state}")
+
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -117,6 +123,10 @@ class LiveDisplay:
         if now - self._at >= REDRAW_EVERY_S:
             self._at = now
             self._live.update(self._render(), refresh=True)
+
+    def finish(self) -> None:
+        """Leave the batch on the screen as it ended."""
+        self._live.update(self._render(), refresh=True)
 
     def _render(self) -> RenderableType:
         progress = self._progress
@@ -147,6 +157,8 @@ def display(progress: Progress, live: bool) -> Iterator[PlainLines | LiveDisplay
 
 
 def _clock_line(progress: Progress) -> str:
+    if progress.view is None:
+        return "starting"
     speed = progress.picture.status.speed
     left = progress.minutes_left()
     return f"{progress.minutes_done():5.1f} min of process at {speed:g}x, about {left * 60 / speed:.0f} s left"

@@ -132,20 +132,30 @@ def _list_tags(tags: Sequence[Tag], first: int, last: int, json: bool) -> None:
 
 
 def _print_means(means: dict[str, Aggregate], tags: dict[str, Tag], gaps: Sequence[Gap]) -> None:
-    head = ["From"]
+    head = ["From (UTC)"]
     for name, one in means.items():
-        head += [f"{name} ({one.unit})" if one.unit else name, "Quality"]
+        head += [f"{name} ({one.unit})" if one.unit else name, "Worst quality"]
     rows = []
-    times = iso_ns(next(iter(means.values())).t)
+    times = [f"{time[:10]} {time[11:19]}" for time in iso_ns(next(iter(means.values())).t)]
     for i, time in enumerate(times):
-        row = [time[:23] + "Z"]
+        row = [time]
         for name, one in means.items():
-            mean = one.mean[i]
-            row += ["" if np.isnan(mean) else f"{mean:.{tags[name].decimals}f}", quality.text(int(one.q[i]))]
+            row += [_mean(one, i, tags[name]), quality.text(int(one.q[i]))]
         rows.append(row)
-    print_table(head, rows)
+    print_table(head, rows, whole=1)
     for gap in gaps:
         say(f"no readings from {iso(gap.start)} to {iso(gap.end)}: {gap.reason}")
+
+
+def _mean(one: Aggregate, part: int, tag: Tag) -> str:
+    """The mean of one part of the time; of states the one, or the first and last in their order."""
+    low, high = one.low[part], one.high[part]
+    if np.isnan(one.mean[part]):
+        return ""
+    if tag.labels and 0 <= low <= high < len(tag.labels):
+        seen = tag.labels[int(low) : int(high) + 1]
+        return seen[0] if len(seen) == 1 else f"{seen[0]} ... {seen[-1]}"
+    return f"{one.mean[part]:.{tag.decimals}f}"
 
 
 def _document(series: list[dict[str, Any]], gaps: Sequence[Gap]) -> dict[str, Any]:

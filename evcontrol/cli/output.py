@@ -31,11 +31,11 @@ def print_json(value: BaseModel | Sequence[BaseModel] | dict[str, Any] | list[An
     print(json.dumps(_plain(value), indent=2, ensure_ascii=False), flush=True)
 
 
-def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A plain table; cells are never taken for markup."""
+def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], whole: int = 0) -> None:
+    """A plain table; cells are never taken for markup, and those of the first ``whole`` columns never folded."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in head:
-        table.add_column(name, overflow="fold")
+    for place, name in enumerate(head):
+        table.add_column(name, overflow="fold", no_wrap=place < whole)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console(soft_wrap=False).print(table)

@@ -14,7 +14,7 @@ from evcontrol.batch.record import UnknownBatchError, verify_record
 from evcontrol.batch.report import write_report
 from evcontrol.cli.connect import DEFAULT_DATA, Data
 from evcontrol.cli.fault import WRONG, CliError
-from evcontrol.cli.output import AsJson, print_json, say
+from evcontrol.cli.output import AsJson, complain, print_json, say
 from evcontrol.clock import iso
 from evcontrol.history.reader import HistoryError
 
@@ -54,6 +54,8 @@ def report(
     """Write a batch's report as one HTML file."""
     with _one_line():
         say(f"the report of {batch} is in {write_report(data, batch, out)}")
+        if not verify_record(data, batch).intact:
+            complain(f"the record of {batch} is NOT intact: `evcontrol record verify {batch}` and the report say where")
 
 
 @app.command()

@@ -18,8 +18,11 @@ PasswordStdin = Annotated[
 ]
 
 
-def password(from_stdin: bool, prompt: str, confirm: bool = False) -> str:
-    """The password; CliError when there is none and nobody to ask, or when the repetition differs."""
+def password(from_stdin: bool, prompt: str, confirm: bool = False, variable: str = VARIABLE) -> str:
+    """The password; CliError when there is none and nobody to ask, or when the repetition differs.
+
+    ``variable`` is the one that is named to who gave none.
+    """
     if from_stdin:
         secret = sys.stdin.readline().rstrip("\r\n")
     elif VARIABLE in os.environ:
@@ -29,7 +32,7 @@ def password(from_stdin: bool, prompt: str, confirm: bool = False) -> str:
         if confirm and getpass.getpass("Once more: ") != secret:
             raise CliError("the two passwords differ")
     else:
-        raise CliError(f"no password: use --password-stdin or set {VARIABLE}", status=WRONG_USE)
+        raise CliError(f"no password: use --password-stdin or set {variable}", status=WRONG_USE)
     if not secret:
         raise CliError("the password is empty", status=WRONG_USE)
     return secret

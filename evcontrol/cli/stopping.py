@@ -58,4 +58,4 @@ class StopRequest:
         while os.read(sys.stdin.fileno(), 4096):
             pass
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.ask, "its parent process ended or asked")
+            self._loop.call_soon_threadsafe(self.ask, "asked by the end of its input")

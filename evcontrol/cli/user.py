@@ -11,22 +11,20 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
-from pydantic import ValidationError
 
 from evcontrol.access.permission import ROLES
 from evcontrol.api import endpoint
-from evcontrol.api.schema import Message, NewPassword, NewUser, User
+from evcontrol.api.schema import NewPassword, NewUser, User
 from evcontrol.cli.connect import DEFAULT_DATA, Data, login_name, signed_on
 from evcontrol.cli.fault import WRONG_USE, CliError
+from evcontrol.cli.message import message
 from evcontrol.cli.output import AsJson, print_json, print_table, say
 from evcontrol.cli.people import all_people, editing
 from evcontrol.cli.secret import PasswordStdin, password
-
-M = TypeVar("M", bound=Message)
 
 app = typer.Typer(no_args_is_help=True, help="Add, list and disable people, and set their passwords.")
 
@@ -63,7 +61,7 @@ def add(
     if _engine_runs(data):
         me = _me(by)
         mine, new = _own(password_stdin, me), _new(password_stdin, user)
-        wanted = _message(NewUser, user=user, full_name=full_name, roles=roles, password=new)
+        wanted = message(NewUser, user=user, full_name=full_name, roles=roles, password=new)
         signed_on(data, me, password_stdin, lambda client: client.add_user(wanted), mine)
     else:
         mine = _own(password_stdin, by) if by else ""
@@ -130,7 +128,7 @@ def set_password(
         me = _me(by)
         mine, new = _own(password_stdin, me), _new(password_stdin, user)
         own = user.casefold() == me.casefold()
-        wanted = _message(NewPassword, password=new, old=mine if own else None)
+        wanted = message(NewPassword, password=new, old=mine if own else None)
         signed_on(data, me, password_stdin, lambda client: client.set_password(user, wanted), mine)
     else:
         mine = _own(password_stdin, by) if by else ""
@@ -172,18 +170,10 @@ def _new(from_stdin: bool, user: str, only: bool = False) -> str:
     if not from_stdin and NEW_VARIABLE in os.environ:
         return os.environ[NEW_VARIABLE]
     if from_stdin or only:
-        return password(from_stdin, prompt, confirm=True)
+        return password(from_stdin, prompt, confirm=True, variable=NEW_VARIABLE)
     if not sys.stdin.isatty():
         raise CliError(f"no new password: use --password-stdin or set {NEW_VARIABLE}", status=WRONG_USE)
     secret = getpass.getpass(f"{prompt}: ")
     if getpass.getpass("Once more: ") != secret:
         raise CliError("the two passwords differ")
     return secret
-
-
-def _message(kind: type[M], **fields: Any) -> M:
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        fault = error.errors(include_input=False, include_url=False)[0]
-        raise CliError(f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}", status=WRONG_USE) from None

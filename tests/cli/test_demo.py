@@ -52,6 +52,15 @@ def test_ctrl_c_ends_it_with_the_plant_safe_and_nothing_left_running(tmp_path: P
     assert kinds(data)[-1] == "engine.stopped"
 
 
+def test_a_data_directory_that_is_in_use_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "people.json").write_text("{}")
+    with pytest.raises(SystemExit) as ended:
+        main(["demo", "--headless", "--out", str(tmp_path)])
+    assert ended.value.code == 2
+    assert "not empty" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["people.json"]
+
+
 def test_a_wrong_recipe_is_named_before_anything_is_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE.read_text().replace("phase: flush", "phase: flsuh"))

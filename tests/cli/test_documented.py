@@ -7,7 +7,7 @@ from typing import Any
 
 import typer.main
 
-from evcontrol.cli.main import app
+from evcontrol.cli.commands import app
 
 TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
 

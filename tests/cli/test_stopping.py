@@ -57,7 +57,7 @@ def test_a_second_signal_does_not_cut_the_stop_short() -> None:
 
 def test_the_end_of_input_is_a_request_where_a_parent_wants_it() -> None:
     out, err = started(eof=True).communicate(timeout=20)
-    assert out.startswith("stopping\nits parent process ended")
+    assert out.startswith("stopping\nasked by the end of its input")
     assert err == ""
 
 

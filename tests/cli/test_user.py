@@ -304,7 +304,7 @@ def test_an_engine_is_given_the_old_password_of_ones_own(
 
 
 def test_what_no_engine_would_take_is_not_sent(data: Path, engine: _Engine) -> None:
-    with pytest.raises(CliError, match="full_name") as caught:
+    with pytest.raises(CliError, match="--name: is empty") as caught:
         _run(data, "add", "bob", "--name", "", "--role", "operator", "--by", "ann", secrets=(FIRST, SECOND))
     assert caught.value.status == 2
     assert engine.asked == []

@@ -67,7 +67,8 @@ async def command_batch(batch: str, body: BatchCommand, signed: Operator, desk: 
     if body.command in NEEDS_REASON and not body.reason:
         raise RefusedError(422, f"{body.command} needs a reason", "Send `reason`.")
     if all(element.path != body.path for element in run.elements()):
-        raise RefusedError(404, f"batch {batch} has no element {body.path!a}", f"GET /api/batches/{batch} lists them.")
+        remedy = f"`evcontrol batch show {batch}` and GET /api/batches/{batch} list them."
+        raise RefusedError(404, f"batch {batch} has no element {body.path!a}", remedy)
     await desk.engine.batches.command(batch, Command(body.command), signed.origin, body.reason, body.path)
     return views.batch_view(run)
 
@@ -121,4 +122,4 @@ def _run(desk: Desk, batch: str) -> BatchRun:
 
 
 def _unknown(batch: str) -> RefusedError:
-    return RefusedError(404, f"there is no batch {batch!a}", "GET /api/batches lists them.")
+    return RefusedError(404, f"there is no batch {batch!a}", "`evcontrol batch list` and GET /api/batches list them.")

@@ -45,4 +45,6 @@ async def verify_record(batch: str, desk: TheDesk) -> RecordVerdict:
 
 def _known(desk: Desk, batch: str) -> None:
     if batch not in desk.engine.view.batches:
-        raise RefusedError(404, f"there is no batch {batch!a}", "GET /api/batches lists them.")
+        raise RefusedError(
+            404, f"there is no batch {batch!a}", "`evcontrol batch list` and GET /api/batches list them."
+        )
