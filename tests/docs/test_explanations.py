@@ -70,6 +70,7 @@ def test_the_figures_are_those_of_the_configuration() -> None:
         f"TMP loop: {tmp['gain']:g} %open/psi, Ti {tmp['ti']}, scans up to {tmp['max_scan']}",
         f"weight loop: {weight['gain']:g} mL/min per g, Ti {weight['ti']}, scans up to {weight['max_scan']}",
         f"hold-up {unit['constants']['hold_up']}, residual {unit['constants']['residual']}",
+        f"least volume in the vessel {unit['constants']['least']}",
         f"{float(tolerance[0]):g} g of each balance, {float(tolerance[2]):g} mL of the totaliser",
         f"watchdog {PLANT['devices']['TFF201']['options']['watchdog']['seconds']} s",
         f"bad input: {interlocks['TFF201.HIGH_TMP']['tolerance']} for pressures and weights, "
