@@ -228,9 +228,16 @@ def past_batch(past: Replayed) -> BatchView:
     """A batch that ended before the engine was started, as its journal tells it; nothing can be commanded."""
     elements = [
         ElementView(path=path, kind="", state=state, waiting="", commands=[])
-        for path, state in sorted(past.states.items())
+        for path, state in sorted(past.states.items(), key=lambda item: _place(item[0], list(past.states)))
     ]
     return BatchView(summary=past_summary(past), elements=elements, prompts=[])
+
+
+def _place(path: str, begun: list[str]) -> list[int]:
+    """Where an element stands in the tree: below its parent, in the order in which they began (``begun``)."""
+    parts = path.split("/") if path else []
+    steps = ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
+    return [begun.index(step) if step in begun else len(begun) for step in steps]
 
 
 def past_summary(past: Replayed) -> BatchSummary:

@@ -22,7 +22,7 @@ from evcontrol.history.aggregate import Aggregate
 from evcontrol.history.export import iso_ns, to_csv
 from evcontrol.history.layout import Gap
 from evcontrol.history.reader import Column, HistoryError, HistoryReader, UnknownTagError
-from evcontrol.signals import FloatArray, Tag
+from evcontrol.signals import FloatArray, Tag, TagKind
 
 app = typer.Typer(no_args_is_help=True, help="Look at the readings that were kept, and export them.")
 
@@ -45,6 +45,8 @@ def query(
     json: AsJson = False,
 ) -> None:
     """Show readings as means over parts of the time; without a tag, list what was recorded.
+
+    The means are over Good readings; the worst quality in a part stands behind its mean unless it is Good.
 
     With --json and without --parts every single reading is given.
     """
@@ -132,30 +134,29 @@ def _list_tags(tags: Sequence[Tag], first: int, last: int, json: bool) -> None:
 
 
 def _print_means(means: dict[str, Aggregate], tags: dict[str, Tag], gaps: Sequence[Gap]) -> None:
-    head = ["From (UTC)"]
-    for name, one in means.items():
-        head += [f"{name} ({one.unit})" if one.unit else name, "Worst quality"]
+    head = ["From (UTC)", *(f"{name} ({one.unit})" if one.unit else name for name, one in means.items())]
     rows = []
     times = [f"{time[:10]} {time[11:19]}" for time in iso_ns(next(iter(means.values())).t)]
     for i, time in enumerate(times):
-        row = [time]
-        for name, one in means.items():
-            row += [_mean(one, i, tags[name]), quality.text(int(one.q[i]))]
-        rows.append(row)
+        rows.append([time, *(_mean(one, i, tags[name]) for name, one in means.items())])
     print_table(head, rows, whole=1)
     for gap in gaps:
         say(f"no readings from {iso(gap.start)} to {iso(gap.end)}: {gap.reason}")
 
 
 def _mean(one: Aggregate, part: int, tag: Tag) -> str:
-    """The mean of one part of the time; of states the one, or the first and last in their order."""
+    """The mean of one part of the time, of states the first and last in their order; the worst quality unless Good."""
+    code = int(one.q[part])
+    doubt = "" if code == quality.GOOD else f" ({quality.text(code)})"
     low, high = one.low[part], one.high[part]
     if np.isnan(one.mean[part]):
-        return ""
+        return quality.text(code)
+    if tag.kind is TagKind.TEXT:
+        return f"text{doubt}"
     if tag.labels and 0 <= low <= high < len(tag.labels):
         seen = tag.labels[int(low) : int(high) + 1]
-        return seen[0] if len(seen) == 1 else f"{seen[0]} ... {seen[-1]}"
-    return f"{one.mean[part]:.{tag.decimals}f}"
+        return (seen[0] if len(seen) == 1 else f"{seen[0]} ... {seen[-1]}") + doubt
+    return f"{one.mean[part]:.{tag.decimals}f}{doubt}"
 
 
 def _document(series: list[dict[str, Any]], gaps: Sequence[Gap]) -> dict[str, Any]:

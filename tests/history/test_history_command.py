@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from evcontrol.cli.fault import WRONG_USE, CliError
 from evcontrol.cli.history import export, parse_time, query
 from evcontrol.clock import NS
 from evcontrol.history.export import iso_ns
+from evcontrol.quality import BAD
 from tests.history.plant import START, frame, make_tags
 from tests.history.test_reader import write
 
@@ -46,6 +48,18 @@ def test_means_as_a_table_and_as_json(data: Path, capsys: pytest.CaptureFixture[
     query(tag=["TEMP"], parts=1, data=data, json=True)
     (series,) = json.loads(capsys.readouterr().out)["series"]
     assert series["mean"] == [pytest.approx(4.0, abs=1e-6)]
+
+
+def test_states_are_shown_by_their_names_and_a_doubtful_part_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    frames = [frame(START, [0.0, 1.0], index=(3, 4)), frame(START + NS, [1.0, 2.0], BAD, index=(3, 4))]
+    frames += [frame(START + (2 + i) * NS, [float(i), 3.0], index=(3, 4)) for i in range(2)]
+    write(tmp_path / "history", make_tags(), frames)
+    query(tag=["VALVE", "STEP"], parts=3, data=tmp_path)
+    rows = [re.split(r" {2,}", line.strip())[1:] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert rows == [["closed", "text"], ["Bad: bad", "Bad: bad"], ["closed ... open", "text"]]
 
 
 def test_export_to_a_file_and_to_standard_output_is_the_same(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
