@@ -36,7 +36,6 @@ from evcontrol.pace import Limit, SpeedGovernor
 from evcontrol.plant.model import InterlockSpec, Plant
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.run import BatchRun
-from evcontrol.procedure.states import State
 from evcontrol.quality import is_bad
 from evcontrol.yaml_source import SourceError
 
@@ -130,7 +129,7 @@ class Engine:
 
         Raises CommandRefusedError while a batch runs on the unit or it is still being made safe; KeyError.
         """
-        busy = [run.id for run in self.batches.active(unit) if run.state is not State.HELD]
+        busy = [run.id for run in self.batches.active(unit) if not run.at_rest]
         if busy and mode is not Mode.AUTOMATIC:
             raise CommandRefusedError(f"{unit} is used by {busy[0]}: hold it first")
         if mode is not Mode.AUTOMATIC:
@@ -192,8 +191,10 @@ class Engine:
             reasons += self.interlocks.still_true(unit)
         if not self.journal.available:
             reasons.append(f"the journal cannot be written ({self.journal.trouble})")
-        if self.historian.trouble:
-            reasons.append(f"the history cannot be written ({self.historian.trouble})")
+        if self.gate.is_being_made_safe(unit):
+            reasons.append(f"{unit} is still being made safe: wait until that has ended")
+        if trouble := self._history_trouble():
+            reasons.append(trouble)
         return reasons
 
     # -- what follows what -------------------------------------------------------------------------------------------
@@ -259,15 +260,20 @@ class Engine:
             if self.clock.monotonic() >= self._journal_retry:
                 self._journal_retry = self.clock.monotonic() + JOURNAL_RETRY_S
                 self._spawn_once(self._retry_journal(), "journal retry")
-        elif self.historian.trouble:
-            trouble = f"the history cannot be written ({self.historian.trouble})"
-        elif self.historian.lag_wall_s > HISTORY_BEHIND_S:
-            trouble = f"the history is {self.historian.lag_wall_s:.0f} s behind"
+        else:
+            trouble = self._history_trouble()
         if trouble and not self._trouble:
             _log.error("holding all batches", reason=trouble)
-            for run in self.batches.active():
-                run.hold(trouble)
+        for run in self.batches.active() if trouble else ():
+            run.hold(trouble)
         self._trouble = trouble
+
+    def _history_trouble(self) -> str:
+        if self.historian.trouble:
+            return f"the history cannot be written ({self.historian.trouble})"
+        if self.historian.lag_wall_s > HISTORY_BEHIND_S:
+            return f"the history is {self.historian.lag_wall_s:.0f} s behind"
+        return ""
 
     async def _retry_journal(self) -> None:
         await self.journal.retry()

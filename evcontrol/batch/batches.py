@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evcontrol.access.people import People
 from evcontrol.access.session import Session
 from evcontrol.access.sign import sign
-from evcontrol.batch.reconcile import Reconciliation, last_readings, outage_seconds, reconcile
+from evcontrol.batch.reconcile import UNREADABLE, Reconciliation, last_readings, outage_seconds, reconcile
 from evcontrol.clock import NS, ClockKind
 from evcontrol.control.gate import CommandRefusedError
 from evcontrol.control.interlocks import Interlocks
@@ -43,6 +44,7 @@ class Batches:
         self.reconciliations: dict[str, Reconciliation] = {}
         self.on_change: Callable[[BatchRun], None] = lambda run: None
         self._starting = asyncio.Lock()
+        self._outages: dict[str, _Outage] = {}
         self._rooms = rooms
         self._interlocks = interlocks
         self._blockers = blockers
@@ -78,7 +80,11 @@ class Batches:
 
     async def restore(self, before: int) -> None:
         """Take up every batch that had not ended when the engine did (process time ``before``, UTC ns)."""
-        waiting = [view for view in self._rooms.view.batches.values() if State(view.state) not in FINAL]
+        unfinished = [view for view in self._rooms.view.batches.values() if State(view.state) not in FINAL]
+        for view in unfinished:
+            if State(view.state) is State.IDLE:
+                self._abandon(view.batch, "the engine died before it began")
+        waiting = [view for view in unfinished if State(view.state) is not State.ABORTED]
         for view in waiting:
             recipe = parse_recipe(view.body["recipe"]["text"], view.body["recipe"]["file"])
             control = bind(recipe, self._rooms.plant, view.body["parameters"])
@@ -90,15 +96,23 @@ class Batches:
             if not run.ended:
                 for unit in run.units:
                     await self._rooms.gate.make_safe(unit, "the engine was restarted", batch=run.id)
-                await self._show(run, view, before)
+                self._outages[run.id] = self._outage(run, view, before)
+                await self._show(self._compare(run))
 
     async def sign(
         self, batch: str, shown_hash: str, session: Session, password: str, comment: str, people: People
     ) -> None:
         """Sign a reconciliation as it was shown, so that the batch may be restarted. Raises AccessError, KeyError."""
         shown = self.reconciliations[batch]
+        fresh = self._compare(self.runs[batch])
+        if [item.verdict for item in fresh.items] != [item.verdict for item in shown.items]:
+            await self._show(fresh)
+            raise StartRefusedError("not signed", ["it has changed since it was shown: look at it again"])
         if shown.shown_hash != shown_hash:
             raise StartRefusedError("not signed", ["this is not what is shown now: look at it again"])
+        unread = [item.what for item in shown.items if item.verdict == UNREADABLE]
+        if unread:
+            raise StartRefusedError("not signed", [f"{what} cannot be read" for what in unread])
         subject = SUBJECT.format(batch=batch)
         body = await sign(people, self._rooms.clock, session, password, MEANING, subject, shown_hash)
         origin = Origin.user(session.user, session.station)
@@ -109,7 +123,7 @@ class Batches:
         """Hold every batch and wait until each is held or ended."""
         for run in self.active():
             run.hold(reason)
-        while any(run.state not in FINAL | {State.HELD} for run in self.runs.values()):
+        while any(not run.at_rest or run.state not in FINAL | {State.HELD} for run in self.runs.values()):
             await self._rooms.next_scan()
 
     async def close(self) -> None:
@@ -141,8 +155,18 @@ class Batches:
         }
         event = await self._rooms.journal.record(Kind.BATCH_CREATED, origin, body, batch=batch)
         run = self._make(batch, body, event.t, control)
-        run.start(origin)
+        try:
+            run.start(origin)
+        except StartRefusedError as refused:
+            del self.runs[batch]
+            self._abandon(batch, str(refused))
+            raise
         return run
+
+    def _abandon(self, batch: str, reason: str) -> None:
+        """Put down that a batch never began."""
+        body = {"old": State.IDLE, "new": State.ABORTED, "command": "", "reason": reason}
+        self._rooms.journal.append_safety(Kind.STATE_CHANGED, ENGINE, body, batch=batch)
 
     def _make(self, batch: str, body: Mapping[str, Any], created: int, control: ControlRecipe) -> BatchRun:
         info = BatchInfo(batch, body["recipe"]["name"], body["product"], body["purpose"], created)
@@ -167,20 +191,30 @@ class Batches:
         except CommandRefusedError as refused:
             raise StartRefusedError(f"{unit} cannot start", [str(refused)]) from None
 
-    async def _show(self, run: BatchRun, view: BatchView, before: int) -> None:
-        """Compare what was last read before the outage with what is read now, and put it into the journal."""
+    def _outage(self, run: BatchRun, view: BatchView, before: int) -> _Outage:
+        """When the engine was last heard of, and what was read then; what was never signed stays as it was shown."""
         tags = [spec.tag for unit in run.units for spec in self._rooms.plant.units[unit].reconcile]
-        reader = HistoryReader(self._history)
-        expected = last_readings(reader, tags, before - LOOK_BACK_S * NS, before + 1)
-        # What was shown and never signed stays what it is compared with.
-        expected |= view.unsigned
-        now = self._rooms.clock.now()
-        shown = reconcile(
-            self._rooms.plant, self._rooms.image, run.id, run.units, expected, outage_seconds(before, now)
-        )
-        body = shown.body() | {
-            "hash": shown.shown_hash,
-            "tags": {tag: expected[tag] for tag in tags if tag in expected},
-        }
-        self.reconciliations[run.id] = shown
-        await self._rooms.journal.record(Kind.RECONCILIATION_SHOWN, ENGINE, body, batch=run.id)
+        expected = last_readings(HistoryReader(self._history), tags, before - LOOK_BACK_S * NS, before + 1)
+        since = min(before, view.unsigned_since) if view.unsigned_since else before
+        return _Outage(since, self._rooms.clock.now(), expected | view.unsigned)
+
+    def _compare(self, run: BatchRun) -> Reconciliation:
+        outage = self._outages[run.id]
+        seconds = outage_seconds(outage.since, outage.until)
+        return reconcile(self._rooms.plant, self._rooms.image, run.id, run.units, outage.expected, seconds)
+
+    async def _show(self, shown: Reconciliation) -> None:
+        """Put what is to be signed into the journal."""
+        outage = self._outages[shown.batch]
+        body = shown.body() | {"hash": shown.shown_hash, "tags": outage.expected, "since": outage.since}
+        self.reconciliations[shown.batch] = shown
+        await self._rooms.journal.record(Kind.RECONCILIATION_SHOWN, ENGINE, body, batch=shown.batch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outage:
+    """From when to when no engine ran (process time, UTC ns), and what was read last before it."""
+
+    since: int
+    until: int
+    expected: dict[str, float]

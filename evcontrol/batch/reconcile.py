@@ -17,6 +17,7 @@ from evcontrol.plant.model import Plant
 from evcontrol.quality import is_bad, reason
 
 AS_EXPECTED = "as expected"
+UNREADABLE = "cannot be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def _measured(plant: Plant, image: ProcessImage, tag: str, expected: float | Non
     unit, decimals = plant.tags[tag].unit, plant.tags[tag].decimals
     known = "not known" if expected is None else f"{expected:.{decimals}f} {unit}"
     if is_bad(quality):
-        return Item(tag, known, f"Bad: {reason(quality)}", "cannot be read", expected)
+        return Item(tag, known, f"Bad: {reason(quality)}", UNREADABLE, expected)
     read = f"{value:.{decimals}f} {unit}"
     if expected is None:
         return Item(tag, known, read, "nothing to compare with", None)
@@ -97,7 +98,7 @@ def _actuator(plant: Plant, image: ProcessImage, tag: str, safe: float) -> Item:
     value, quality = image.reading(tag)
     wanted = _shown(plant, tag, safe)
     if is_bad(quality):
-        return Item(tag, wanted, f"Bad: {reason(quality)}", "cannot be read", safe)
+        return Item(tag, wanted, f"Bad: {reason(quality)}", UNREADABLE, safe)
     agrees = math.isclose(value, safe, abs_tol=plant.writes[tag].resolution)
     return Item(tag, wanted, _shown(plant, tag, value), AS_EXPECTED if agrees else "not in its safe state", safe)
 

@@ -192,6 +192,11 @@ class Gate:
             state.guardian.cancel()
             state.guardian = None
 
+    def is_being_made_safe(self, unit: str) -> bool:
+        """Whether the unit is on its way to its safe state."""
+        reaching = self._units[unit].reaching
+        return reaching is not None and not reaching.done()
+
     def is_safe_held(self, unit: str) -> bool:
         """Whether only safe values may be written to the unit."""
         return self._units[unit].held

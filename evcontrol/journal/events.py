@@ -54,7 +54,7 @@ class Kind(StrEnum):
     PROMPT_OPENED = "prompt.opened"  # prompt, kind, text, unit, low, high, choices, meaning
     PROMPT_ANSWERED = "prompt.answered"  # prompt, key, value, unit, comment
     RECONCILIATION_SHOWN = (
-        "reconciliation.shown"  # batch, items: [{what, expected, read, verdict, value}], outage_s, hash, tags
+        "reconciliation.shown"  # batch, items: [{what, expected, read, verdict, value}], outage_s, hash, tags, since
     )
     REPORT_MADE = "report.made"  # file, sha256
     # things with identity

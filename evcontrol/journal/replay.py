@@ -53,6 +53,8 @@ class BatchView:
     last_t: int = 0
     unsigned: dict[str, float] = field(default_factory=dict)
     """Expected readings of a reconciliation that was shown and not signed."""
+    unsigned_since: int = 0
+    """When the outage that it is about began (process time, UTC ns)."""
 
     @property
     def state(self) -> str:
@@ -140,6 +142,6 @@ class PlantView:
             case Kind.PHASE_RESULT:
                 view.results.append((event.path, body["name"], body["value"], body["unit"]))
             case Kind.RECONCILIATION_SHOWN:
-                view.unsigned = dict(body["tags"])
+                view.unsigned, view.unsigned_since = dict(body["tags"]), body.get("since", 0)
             case Kind.SIGNATURE:
-                view.unsigned = {}
+                view.unsigned, view.unsigned_since = {}, 0

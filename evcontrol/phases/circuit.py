@@ -10,6 +10,7 @@ from collections.abc import Callable
 from evcontrol.clock import NS
 from evcontrol.phases.water import density
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext
+from evcontrol.procedure.prompts import PromptKind
 
 TMP_LOOP = "PIC_TMP"
 WEIGHT_LOOP = "WIC_RET"
@@ -31,6 +32,8 @@ REST_S = 5.0
 DRY_SHARE = 0.2
 DRY_S = 15.0
 """A transfer counts as dry when less than this share of its setpoint flows for so long."""
+LOW_LEVEL, DRY_LEVEL = 0.5, 0.2
+"""Levels (%v/v) at which a vessel may be, and surely is, empty."""
 EMPTY_G = 3.0
 """Weight below which a vessel counts as empty."""
 READ_TOLERANCE_ML = 0.3
@@ -75,7 +78,7 @@ async def fill_to_weight(context: PhaseContext, key: str, inlet: str, mass_g: fl
 
 def flowing(context: PhaseContext) -> Callable[[], None]:
     """A check for each scan: HoldRequiredError when the transfer pump runs and nothing flows."""
-    dry = context.condition(f"FT_IN < {DRY_SHARE:g} * P102_SP for {DRY_S:g} s")
+    dry = context.condition(f"(P102_SP > 20 mL/min and FT_IN < {DRY_SHARE:g} * P102_SP) for {DRY_S:g} s")
 
     def look() -> None:
         if dry.update(context.rooms.image.reading, context.rooms.clock.now()):
@@ -133,14 +136,29 @@ async def rest(context: PhaseContext) -> None:
     await context.write("stop the cross-flow", P101_SP=0.0)
 
 
-async def drain(context: PhaseContext, outlet: str, flow: float) -> None:
-    """Pump the vessel empty through ``outlet``, and push the hold-up after it with air."""
-    if context.value("RETENTATE") > EMPTY_G or "pushed out" not in context.progress:
-        hold_up = context.constant("hold_up", "mL")
-        await context.write(f"outlet {outlet}", OUTLET=outlet, PCV101_SP=100.0)
-        await context.write(f"pump out at {flow:g} mL/min", P101_SP=flow)
-        await context.until(f"RETENTATE < {EMPTY_G:g} g")
-        await context.for_seconds(60.0 * hold_up / flow + 3.0, "air pushes the hold-up out")
-        await context.record("pushed out", True)
+async def drain(context: PhaseContext, outlet: str, flow: float, key: str = "pushed out") -> None:
+    """Pump the vessel empty through ``outlet``, and push the hold-up after it with air; ``key`` records it.
+
+    Empty is what balance and level agree on, or what the level alone says for a while: a balance may have a new zero.
+    """
+    if key in context.progress:
+        return
+    hold_up = context.constant("hold_up", "mL")
+    await context.write(f"outlet {outlet}", OUTLET=outlet, PCV101_SP=100.0)
+    await context.write(f"pump out at {flow:g} mL/min", P101_SP=flow)
+    dry = f"LT < {DRY_LEVEL:g} %v/v"
+    await context.until(f"(RETENTATE < {EMPTY_G:g} g and LT < {LOW_LEVEL:g} %v/v) or ({dry} for {DRY_S:g} s)")
+    await context.for_seconds(60.0 * hold_up / flow + 3.0, "air pushes the hold-up out")
+    await context.record(key, True)
     await rest(context)
     await context.write("shut the outlet", OUTLET="closed")
+
+
+async def spare_product(context: PhaseContext) -> None:
+    """Let a person decide before anything is done to a vessel that holds product."""
+    if context.rooms.image.text(f"{context.unit}.CONTENT") != "product" or "product given up" in context.progress:
+        return
+    grams = context.reading("WT_RET").value
+    text = f"The vessel of {context.unit} holds product ({grams:.0f} g). Answer yes only if it is to be thrown away"
+    await context.ask("product given up", PromptKind.CONFIRM, text)
+    await context.record("product given up", True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from evcontrol.clock import NS
 from evcontrol.journal.events import Kind
 from evcontrol.phases import circuit
 from evcontrol.phases.flush import CROSS_FLOW, DRAIN_FLOW, FILL_FLOW, FILTRATION_ACTUATORS, FILTRATION_TAGS, TMP, VOLUME
 from evcontrol.phases.permeability import measure_nwp
 from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+
+WORK_STEP_S = 30.0
 
 
 class Clean(Phase):
@@ -48,20 +49,28 @@ class Clean(Phase):
 
     async def _caustic(self) -> None:
         context = self.context
+        await circuit.spare_product(context)
         await context.set_tag("CONTENT", "caustic")
         await circuit.fill(context, "caustic", "caustic", context.number("volume"), context.number("fill_flow"))
         if "cleaned" not in context.progress:
             await circuit.circulate(context, context.number("cross_flow"))
             through = await context.once("through", lambda: context.value("WT_PERM") + context.number("permeate"))
-            end = await context.once("clean until", lambda: context.rooms.clock.now() + context.number("time") * NS)
             if context.value("WT_PERM") < through:
                 await circuit.filter_at(context, context.number("tmp"))
                 await context.until(f"WT_PERM >= {through:.2f} g")
                 await circuit.end_filtering(context)
-            await context.for_seconds(max(0.0, (end - context.rooms.clock.now()) / NS), "caustic works")
+            await self._let_work(context.number("time"))
             await circuit.rest(context)
             await context.record("cleaned", True)
         await self._drain("caustic drained")
+
+    async def _let_work(self, seconds: float) -> None:
+        """Circulate caustic for so long; time in which it did not circulate does not count."""
+        context = self.context
+        while (done := context.progress.get("caustic worked s", 0.0)) < seconds:
+            step = min(WORK_STEP_S, seconds - done)
+            await context.for_seconds(step, f"caustic works ({seconds - done:.0f} s left)")
+            await context.record("caustic worked s", done + step)
 
     async def _rinse(self) -> None:
         context = self.context
@@ -79,9 +88,8 @@ class Clean(Phase):
 
     async def _drain(self, key: str) -> None:
         context = self.context
-        await circuit.drain(context, "waste", context.number("drain_flow"))
+        await circuit.drain(context, "waste", context.number("drain_flow"), f"{key}: pushed out")
         await context.record(key, True)
-        context.progress.pop("pushed out", None)
 
     async def _judge(self) -> None:
         context = self.context

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import ClassVar
 
-from evcontrol.phases import circuit
+from evcontrol.phases import circuit, weights
 from evcontrol.phases.flush import CROSS_FLOW, FILTRATION_ACTUATORS, FILTRATION_TAGS, TMP
 from evcontrol.phases.water import density
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext
@@ -15,6 +15,8 @@ from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
 FILL_S = 6.0
 """Time in which the circuit fills and the weights come to rest."""
 BUFFER_SPARE_ML = 30.0
+LOW_G, LOW_SHARE = 15.0, 0.1
+"""How far the retentate may fall below its weight during diafiltration."""
 MAKE_UP_G = 1.0
 """How far the retentate may stay below its weight after diafiltration."""
 
@@ -67,14 +69,23 @@ class Concentrate(Phase):
             raise HoldRequiredError("the recipe must give either vcf or mass of retentate")
         await circuit.circulate(context, context.number("cross_flow"))
         await context.for_seconds(FILL_S, "the circuit fills")
-        start = await context.once("start", lambda: {"total_g": total_g(context), "perm_g": context.value("WT_PERM")})
+        start = await context.once("start", lambda: weights.reference(context, total_g(context)))
         hold_up = hold_up_g(context)
         end = start["total_g"] / vcf if mass is None else mass
-        empty = context.value("RET_EMPTY")
-        target = await context.once("target_g", lambda: round(end - hold_up + empty, 2))
+        least = context.constant("least", "mL") * density(context.value("TT"))
+        if end - hold_up < least:
+            raise HoldRequiredError(
+                f"{end:.0f} g of retentate would leave {end - hold_up:.0f} g in the vessel, and the pump needs "
+                f"{least:.0f} g: concentrate less, or load more"
+            )
+        await context.once("target on", lambda: "WT_RET")
+        await context.once("target_g", lambda: round(end - hold_up + context.value("RET_EMPTY"), 2))
+        start = await weights.settle(context, start)
+        target = context.progress["target_g"]
         await context.pause_point()
 
         def show() -> None:
+            weights.guard(context, start)
             weight = context.reading("RETENTATE").value
             if not math.isnan(weight):
                 context.show_tag("VCF", start["total_g"] / max(1.0, weight + hold_up))
@@ -108,17 +119,12 @@ class Diafilter(Phase):
         context = self.context
         await circuit.circulate(context, context.number("cross_flow"))
         await context.for_seconds(FILL_S, "the circuit fills")
-        start = await context.once(
-            "start",
-            lambda: {
-                "total_g": total_g(context),
-                "ret_g": context.value("WT_RET"),
-                "perm_g": context.value("WT_PERM"),
-                "fq_ml": context.value("FQ_IN"),
-            },
-        )
+        start = await context.once("start", lambda: weights.reference(context, total_g(context)))
         wanted = context.number("diavolumes") * start["total_g"]
-        target = await context.once("target_g", lambda: round(start["perm_g"] + wanted, 2))
+        await context.once("target on", lambda: "WT_PERM")
+        await context.once("target_g", lambda: round(start["perm_g"] + wanted, 2))
+        start = await weights.settle(context, start)
+        target = context.progress["target_g"]
         await context.pause_point()
         if "done" not in context.progress:
             await self._exchange(start, target, wanted)
@@ -136,7 +142,14 @@ class Diafilter(Phase):
         context = self.context
         await self._open_buffer(start["fq_ml"] + wanted / density(context.value("TT")) * 1.02 + BUFFER_SPARE_ML)
 
+        buffer_flows = circuit.flowing(context)
+        lowest = start["ret_g"] - max(LOW_G, LOW_SHARE * start["total_g"])
+
         def show() -> None:
+            weights.guard(context, start)
+            buffer_flows()
+            if context.reading("WT_RET").value < lowest:
+                raise HoldRequiredError(f"the buffer does not follow: the retentate is below {lowest:.0f} g")
             weight = context.reading("WT_PERM").value
             if not math.isnan(weight):
                 context.show_tag("DV", (weight - start["perm_g"]) / start["total_g"])
@@ -157,7 +170,7 @@ class Diafilter(Phase):
         if missing > MAKE_UP_G:
             await self._open_buffer(context.value("FQ_IN") + missing + BUFFER_SPARE_ML)
             context.start_loop(circuit.WEIGHT_LOOP, start["ret_g"])
-            await context.until(f"WT_RET >= {start['ret_g'] - MAKE_UP_G:.2f} g")
+            await context.until(f"WT_RET >= {start['ret_g'] - MAKE_UP_G:.2f} g", show=circuit.flowing(context))
         context.stop_loop(circuit.WEIGHT_LOOP)
         await circuit.end_transfer(context)
 

@@ -43,6 +43,7 @@ class Flush(Phase):
         context = self.context
         if "drained" in context.progress:
             return
+        await circuit.spare_product(context)
         await context.set_tag("CONTENT", "water")
         await circuit.fill(context, "water", "water", context.number("volume"), context.number("fill_flow"))
         await context.pause_point()
@@ -58,7 +59,7 @@ class Flush(Phase):
         await circuit.circulate(context, context.number("cross_flow"))
         target = await context.once("permeate", lambda: context.value("WT_PERM") + context.number("permeate"))
         await circuit.filter_at(context, context.number("tmp"))
-        nwp = await measure_nwp(context)
+        nwp = await measure_nwp(context, least=context.number("min_nwp"))
         module = context.rooms.view.modules.get(context.rooms.image.text(f"{context.unit}.MODULE"))
         if module is not None:
             body = {"module": module.module, "state": "in use", "uses": module.uses, "nwp": nwp, "reason": "flush"}
@@ -66,7 +67,6 @@ class Flush(Phase):
         await context.until(f"WT_PERM >= {target:.2f} g")
         await circuit.end_filtering(context)
         await circuit.rest(context)
-        await context.until(f"NWP >= {context.number('min_nwp'):g} LMH/bar")
 
 
 class Equilibrate(Phase):
@@ -92,6 +92,7 @@ class Equilibrate(Phase):
         context = self.context
         if "drained" in context.progress:
             return
+        await circuit.spare_product(context)
         await context.set_tag("CONTENT", "buffer")
         await circuit.fill(context, "buffer", "buffer", context.number("volume"), context.number("fill_flow"))
         await context.pause_point()

@@ -7,11 +7,15 @@ from typing import ClassVar
 
 from evcontrol.journal.events import Kind
 from evcontrol.journal.replay import ModuleView
+from evcontrol.phases import circuit
 from evcontrol.plant.model import ModuleSpec
+from evcontrol.procedure.context import HoldRequiredError
 from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
 from evcontrol.procedure.prompts import PromptKind
 from evcontrol.yaml_source import nearest
 
+EMPTY_LEVEL = 1.0
+"""Level (%v/v) above which a vessel is not empty, whatever its balance says."""
 FIT = frozenset({"new", "clean"})
 
 
@@ -19,7 +23,7 @@ class InstallMembrane(Phase):
     """Ask for the module's label (type and serial number), check it, and take area and fibres from its type."""
 
     unit_class = "tff"
-    tags: ClassVar = ("MODULE", "AREA", "SHEAR_PER_FLOW", "CONTENT", "RET_EMPTY", "WT_RET", "WT_PERM")
+    tags: ClassVar = ("MODULE", "AREA", "SHEAR_PER_FLOW", "CONTENT", "RET_EMPTY", "WT_RET", "WT_PERM", "LT")
     arguments = (
         Argument("module_type", ArgumentKind.TEXT, "type of module that the recipe is qualified for"),
         Argument("max_permeate", ArgumentKind.NUMBER, "heaviest permeate vessel to begin with", "g", "500 g", low=0.0),
@@ -28,14 +32,19 @@ class InstallMembrane(Phase):
     async def running(self) -> None:
         """Scan, check, record."""
         context = self.context
+        await circuit.spare_product(context)
         wanted = str(context.arguments["module_type"])
         module, spec = await self._scan(wanted)
         if "installed" not in context.progress:
             await self._install(module, spec)
         empty = "Retentate vessel and skid are empty, tubing is connected, permeate vessel is in place"
         await context.ask("empty", PromptKind.CONFIRM, empty)
+        level = context.value("LT")
+        if level > EMPTY_LEVEL:
+            raise HoldRequiredError(f"the retentate vessel is not empty: its level is {level:.1f} %v/v")
         weight = await context.once("empty_g", lambda: context.value("WT_RET"))
         await context.set_tag("RET_EMPTY", weight)
+        await context.set_tag("CONTENT", "empty")
         await context.until(f"WT_PERM < {context.number('max_permeate'):g} g")
         await context.result("permeate at start", context.value("WT_PERM"), "g")
 
@@ -57,7 +66,7 @@ class InstallMembrane(Phase):
         """Why a module may not be used, as the beginning of the next question; empty when it may."""
         modules = self.context.rooms.plant.modules
         known = self.context.rooms.view.modules.get(serial)
-        installed = "installed" in self.context.progress
+        installed = serial == self.context.progress.get("installing")
         if kind not in modules:
             return f"{kind!r} is no known type{nearest(kind, modules)}. "
         if not serial:
@@ -72,10 +81,13 @@ class InstallMembrane(Phase):
 
     async def _install(self, module: ModuleView, spec: ModuleSpec) -> None:
         context = self.context
+        again = context.progress.get("installing") == module.module and module.state == "in use"
+        use = module.uses if again else module.uses + 1
+        await context.record("installing", module.module)
         radius_cm = spec.fibre_radius_mm / 10.0
         per_flow = 4.0 / (spec.fibres * math.pi * radius_cm**3)
         body = {
-            "module": module.module, "type": spec.name, "area_m2": spec.area_m2, "uses": module.uses + 1,
+            "module": module.module, "type": spec.name, "area_m2": spec.area_m2, "uses": use,
             "state": "in use", "unit": context.unit, "fibres": spec.fibres,
             "fibre_radius_mm": spec.fibre_radius_mm, "length_m": spec.length_m,
         }  # fmt: skip
@@ -83,5 +95,5 @@ class InstallMembrane(Phase):
         await context.set_tag("MODULE", module.module)
         await context.set_tag("AREA", spec.area_m2)
         await context.set_tag("SHEAR_PER_FLOW", per_flow)
-        await context.result("module", f"{spec.name} {module.module}, use {module.uses + 1} of {spec.max_uses}")
+        await context.result("module", f"{spec.name} {module.module}, use {use} of {spec.max_uses}")
         await context.record("installed", True)

@@ -11,8 +11,11 @@ SETTLE_S = 30.0
 MEASURE_S = 60.0
 
 
-async def measure_nwp(context: PhaseContext) -> float:
-    """NWP in LMH/bar by weight over a minute of filtering water at constant pressure; recorded once."""
+async def measure_nwp(context: PhaseContext, least: float = 0.0) -> float:
+    """NWP in LMH/bar by weight over a minute of filtering water at constant pressure; recorded once.
+
+    Raises HoldRequiredError when it is below ``least``; a restart then measures again.
+    """
     if "nwp" in context.progress:
         return float(context.progress["nwp"])
     await context.for_seconds(SETTLE_S, "pressure and flux settle")
@@ -31,9 +34,11 @@ async def measure_nwp(context: PhaseContext) -> float:
         raise HoldRequiredError(f"the water flux cannot be measured at a TMP of {bar * PSI_PER_BAR:.2f} psi")
     nwp = round(flux * temperature_correction(celsius) / bar, 1)
     context.waiting = ""
-    await context.record("nwp", nwp)
     await context.set_tag("NWP", nwp)
     await context.result("NWP", nwp, "LMH/bar")
+    if nwp < least:
+        raise HoldRequiredError(f"the membrane passes {nwp:g} LMH/bar of water, less than {least:g} LMH/bar")
+    await context.record("nwp", nwp)
     return nwp
 
 

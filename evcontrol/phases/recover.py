@@ -58,8 +58,7 @@ class Recover(Phase):
         context = self.context
         if f"{what} pumped out" in context.progress:
             return
-        context.progress.pop("pushed out", None)
-        await circuit.drain(context, "product", flow)
+        await circuit.drain(context, "product", flow, f"{what} pushed out")
         await context.record(f"{what} pumped out", True)
 
     async def _rinse(self, volume: float, flow: float) -> None:

@@ -301,11 +301,15 @@ class PhaseContext:
 
 
 def _seconds_left(points: deque[tuple[int, float]], target: float, rising: bool) -> float:
-    """Seconds from the last reading until the target at the present slope; 0 when it is passed, else inf."""
+    """Seconds from the last reading until the target at the present slope.
+
+    0 when two readings are past it (one alone may be a spike), infinite when it is not coming nearer.
+    """
     t, value = points[-1]
     missing = target - value if rising else value - target
     if missing <= 0:
-        return 0.0
+        before = points[-2][1] if len(points) > 1 else value
+        return 0.0 if (before >= target if rising else before <= target) else float("inf")
     span = (t - points[0][0]) / NS
     if span <= 0:
         return float("inf")

@@ -17,6 +17,7 @@ from evcontrol.clock import NS
 from evcontrol.control.gate import SafeReport
 from evcontrol.expression import compile_condition
 from evcontrol.journal.events import ENGINE, Kind, Origin
+from evcontrol.journal.replay import ANSWER_KEY
 from evcontrol.journal.store import JournalUnavailableError
 from evcontrol.plant.model import TakeOverSpec
 from evcontrol.procedure.check import ControlRecipe
@@ -123,6 +124,11 @@ class BatchRun:
         return self.root.state in FINAL
 
     @property
+    def at_rest(self) -> bool:
+        """Whether no phase does anything: each is idle, held or has ended."""
+        return all(e.state is State.HELD or not e.active for e in self._phases())
+
+    @property
     def reason(self) -> str:
         """Why the procedure is in its state."""
         return self.root.reason
@@ -155,7 +161,7 @@ class BatchRun:
     def start(self, origin: Origin) -> None:
         """Start the procedure. Raises StartRefusedError."""
         self._check_start(f"{self.id} cannot start", self.units)
-        self._prepare(origin, "started")
+        self._prepare(self.units, origin, "started")
         self._set(self.root, State.RUNNING, origin, Command.START, "")
         self._task = asyncio.create_task(self._supervise(), name=f"batch {self.id}")
 
@@ -168,17 +174,18 @@ class BatchRun:
         if command in _NOT_FOR_BATCHES:
             raise IllegalCommandError(element.state, command, f"{self.id} {path}".strip())
         after(element.state, command, f"{self.id} {path}".strip())
+        if command in (Command.RESTART, Command.RESUME) and element.parent is not None:
+            self._check_parent(element, element.parent, command)
         if command is Command.RESTART:
-            self._check_restart(element)
-            self._prepare(origin, reason)
+            self._prepare(self._check_restart(element), origin, reason)
         self._command_tree(element, command, origin, reason)
         self._kick.set()
 
     def hold(self, reason: str, origin: Origin = ENGINE) -> None:
-        """Hold the whole batch because of something that was found; nothing when it cannot be held any more."""
-        if Command.HOLD in allowed_commands(self.root.state):
-            self._command_tree(self.root, Command.HOLD, origin, reason)
-            self._kick.set()
+        """Hold whatever of the batch can be held, because of something that was found."""
+        for element in self.root.walk():
+            self._command_tree(element, Command.HOLD, origin, reason)
+        self._kick.set()
 
     async def answer(self, prompt: str, value: Answer, origin: Origin, comment: str) -> None:
         """Answer a question. Raises AnswerError, JournalUnavailableError."""
@@ -186,8 +193,15 @@ class BatchRun:
         accepted = asked.accept(value)
         key = prompt.removeprefix(f"{asked.path}:")
         body = {"prompt": prompt, "key": key, "value": accepted, "unit": asked.unit, "comment": comment}
-        await self._rooms.journal.record(Kind.PROMPT_ANSWERED, origin, body, batch=self.id, path=asked.path)
-        self._board.find(prompt)  # another station may have been faster
+        self._board.claim(prompt)  # another station comes too late from here on
+        try:
+            await self._rooms.journal.record(Kind.PROMPT_ANSWERED, origin, body, batch=self.id, path=asked.path)
+        except BaseException:
+            self._board.release(prompt)
+            raise
+        context = self._elements[asked.path].context
+        if context is not None:  # kept even when a hold has withdrawn the question meanwhile
+            context.progress[ANSWER_KEY + key] = accepted
         self._board.answer(prompt, accepted)
 
     def on_scan(self) -> None:
@@ -214,6 +228,9 @@ class BatchRun:
         for element in self.root.walk():
             element.state = states.get(element.path, State.IDLE)
         for element in self.root.walk():
+            above = element.parent.state if element.parent is not None else State.IDLE
+            if element.active and above in (State.STOPPING, State.ABORTING) and element.state is not above:
+                self._set(element, above, ENGINE, None, "the engine was restarted")
             back = AFTER_CRASH[element.state]
             if element.is_phase and element.state is not State.IDLE and element.state not in FINAL:
                 self._make_phase(element)
@@ -239,6 +256,9 @@ class BatchRun:
                     pass
             except JournalUnavailableError as error:
                 self.hold(f"the journal cannot be written: {error}")
+            except Exception as error:  # noqa: BLE001  (whatever it is, the equipment goes to its safe state)
+                _log.exception("the supervisor failed", batch=self.id)
+                self.hold(f"internal error ({type(error).__name__}: {error}); the details are in log/engine.log")
 
     def _advance(self, element: Element) -> bool:
         """Bring one element on; whether something changed."""
@@ -288,21 +308,19 @@ class BatchRun:
             return True
         if work is None or not work.done():
             return False
-        if element.state is State.RUNNING:
-            return self._finish_work(element, work)
-        if element.state is State.PAUSING:
-            self._set(element, State.PAUSED, ENGINE, None, element.reason)
-            return True
-        return False
+        return self._finish_work(element, work) if element.state in (State.RUNNING, State.PAUSING) else False
 
     def _finish_work(self, element: Element, work: asyncio.Task[None]) -> bool:
         element.work = None
         trouble = _trouble(work)
         if trouble:
             self.hold(f"{element.path}: {trouble}")
-            return True
-        self._withdraw(element)
-        self._set(element, State.COMPLETE, ENGINE, None, "")
+        elif element.state is State.PAUSING:
+            element.work = work  # it is done, and completes once it is resumed
+            self._set(element, State.PAUSED, ENGINE, None, element.reason)
+        else:
+            self._withdraw(element)
+            self._set(element, State.COMPLETE, ENGINE, None, "")
         return True
 
     # -- states -------------------------------------------------------------------------------------------------------
@@ -324,6 +342,9 @@ class BatchRun:
             self._withdraw(element)
             element.transient = self._spawn(self._leave(element, element.transient, state, reason))
         elif state is State.RESTARTING:
+            if element.context is not None:  # whatever is left of the old run has no pass any more
+                self._progress[element.path] = element.context.progress
+            self._make_phase(element)
             element.transient = self._spawn(self._rejoin(element, element.transient))
         elif state is State.RUNNING:
             element.resumed.set()
@@ -434,21 +455,28 @@ class BatchRun:
 
     # -- conditions of a start ----------------------------------------------------------------------------------------
 
-    def _check_restart(self, element: Element) -> None:
+    def _check_parent(self, element: Element, parent: Element, command: Command) -> None:
+        if parent.state is not State.RUNNING:
+            name = parent.path or "the batch"
+            raise StartRefusedError(f"{element.path} cannot {command}", [f"{name} is {parent.state}: {command} that"])
+
+    def _check_restart(self, element: Element) -> list[str]:
+        """The units that a restart takes up again."""
         what = f"{self.id} cannot restart"
         if self.reconciliation_due:
             sign = f"sign it first: evcontrol batch sign-reconciliation {self.id}"
             raise StartRefusedError(what, [f"the engine was away, and its reconciliation is not signed ({sign})"])
         units = {e.bound.unit for e in element.walk() if e.is_phase and e.state is State.HELD and e.bound.unit}
         self._check_start(what, sorted(units))
+        return sorted(units)
 
     def _check_start(self, what: str, units: Iterable[str]) -> None:
         reasons = [reason for unit in units for reason in self._blockers(unit)]
         if reasons:
             raise StartRefusedError(what, reasons)
 
-    def _prepare(self, origin: Origin, reason: str) -> None:
-        for unit in self.units:
+    def _prepare(self, units: Iterable[str], origin: Origin, reason: str) -> None:
+        for unit in units:
             self._settle(unit, origin, reason)
 
     # -- helpers ------------------------------------------------------------------------------------------------------

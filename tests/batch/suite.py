@@ -190,7 +190,7 @@ class Suite:
     async def answer_all(self, run: BatchRun) -> None:
         """Answer what is asked now."""
         for prompt in run.prompts():
-            value = next(v for key, v in self.answers.items() if key in prompt.text.lower())
+            value = next(v for key, v in reversed(self.answers.items()) if key in prompt.text.lower())
             await self.engine.batches.answer(run.id, prompt.id, value, OPERATOR, "")
 
     async def scans(self, count: int) -> None:

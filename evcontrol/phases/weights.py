@@ -1,0 +1,83 @@
+"""Whether the two balances and the transfer totaliser agree: what leaves one vessel must come to another.
+
+A balance that was re-zeroed, or a vessel that was changed, reads Good; only the sum tells. A filtration that went on by
+such a weight would end too early, or run dry.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from evcontrol.phases.water import density
+from evcontrol.procedure.context import HoldRequiredError, PhaseContext
+from evcontrol.procedure.prompts import PromptKind
+from evcontrol.quality import is_bad
+
+LEAST_TOLERANCE_G = 20.0
+TOLERANCE = 0.04
+"""By how much the sum may be wrong, as a share of what is filtered (totaliser, what is on its way between vessels).
+
+This is for balances and vessels that changed; small leaks are for the liquid balance of the record.
+"""
+PERMEATE, RETENTATE = "permeate vessel", "retentate vessel"
+
+
+def reference(context: PhaseContext, total_g: float) -> dict[str, float]:
+    """The weights (g) and the totaliser (mL) at the start of a filtration, to be recorded."""
+    return {
+        "total_g": total_g,
+        "ret_g": context.value("WT_RET"),
+        "perm_g": context.value("WT_PERM"),
+        "fq_ml": context.value("FQ_IN"),
+    }
+
+
+def moved_g(context: PhaseContext, start: dict[str, float]) -> float:
+    """What came from nowhere (or went there) since the start; NaN while a reading is Bad."""
+    readings = [context.reading(tag) for tag in ("WT_RET", "WT_PERM", "FQ_IN", "TT")]
+    if any(is_bad(quality) for _, quality in readings):
+        return math.nan
+    retentate, permeate, totaliser, celsius = (value for value, _ in readings)
+    came = (totaliser - start["fq_ml"]) * density(celsius)
+    return retentate - start["ret_g"] + permeate - start["perm_g"] - came
+
+
+def tolerance_g(start: dict[str, float]) -> float:
+    """By how much the sum may be wrong."""
+    return max(LEAST_TOLERANCE_G, TOLERANCE * start["total_g"])
+
+
+def guard(context: PhaseContext, start: dict[str, float]) -> None:
+    """Raise HoldRequiredError when the balances do not agree."""
+    moved = moved_g(context, start)
+    if abs(moved) > tolerance_g(start):
+        raise HoldRequiredError(
+            f"the balances do not agree: {moved:+.1f} g came from nowhere since the filtration began; look for a leak, "
+            "a changed vessel or a balance that was re-zeroed, then restart"
+        )
+
+
+async def settle(context: PhaseContext, start: dict[str, float]) -> dict[str, float]:
+    """Before a filtration goes on: when the balances do not agree, ask which vessel was changed, and count from there.
+
+    Returns the reference to go on with; a target on the changed vessel moves with it. All of it is recorded.
+    """
+    moved = moved_g(context, start)
+    if math.isnan(moved):
+        raise HoldRequiredError("a balance cannot be read")
+    if abs(moved) <= tolerance_g(start):
+        return start
+    number = int(context.progress.get("vessels changed", 0)) + 1
+    text = f"The balances differ by {moved:+.1f} g from what was transferred. Which vessel was changed or re-zeroed?"
+    answer = await context.ask(f"vessel {number}", PromptKind.CHOICE, text, choices=(PERMEATE, RETENTATE))
+    changed: dict[str, Any] = dict(start)
+    of_permeate = answer == PERMEATE
+    changed["perm_g" if of_permeate else "ret_g"] += moved
+    await context.record("start", changed)
+    if "target_g" in context.progress and of_permeate is (context.progress.get("target on") == "WT_PERM"):
+        await context.record("target_g", round(context.progress["target_g"] + moved, 2))
+    if not of_permeate:
+        await context.set_tag("RET_EMPTY", context.value("RET_EMPTY") + moved)
+    await context.record("vessels changed", number)
+    return changed
