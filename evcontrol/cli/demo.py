@@ -50,7 +50,7 @@ def demo(
     speed: Annotated[float, typer.Option("--speed", min=1, max=1000, help="Process seconds per real second.")] = 30.0,
     headless: Annotated[bool, typer.Option("--headless", help="Plain lines instead of the live display.")] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", help="The data directory.", show_default="./evcontrol-data/demo-TIME")
+        Path | None, typer.Option("--out", help="A new data directory.", show_default="./evcontrol-data/demo-TIME")
     ] = None,
     plant: Annotated[Path | None, typer.Option("--plant", help="Another plant file.")] = None,
     recipe: Annotated[Path | None, typer.Option("--recipe", help="Another recipe.")] = None,

@@ -156,7 +156,7 @@ def _mean(one: Aggregate, part: int, tag: Tag) -> str:
     if tag.labels and 0 <= low <= high < len(tag.labels):
         seen = tag.labels[int(low) : int(high) + 1]
         return (seen[0] if len(seen) == 1 else f"{seen[0]} ... {seen[-1]}") + doubt
-    return f"{one.mean[part]:.{tag.decimals}f}{doubt}"
+    return f"{one.mean[part]:z.{tag.decimals}f}{doubt}"
 
 
 def _document(series: list[dict[str, Any]], gaps: Sequence[Gap]) -> dict[str, Any]:

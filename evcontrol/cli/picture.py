@@ -72,7 +72,7 @@ class Picture:
             return f"{value}{doubt}"
         if view.labels:
             return f"{view.labels[int(value)] if 0 <= int(value) < len(view.labels) else int(value)}{doubt}"
-        return f"{value:.{view.decimals}f} {view.unit}".rstrip() + doubt
+        return f"{value:z.{view.decimals}f} {view.unit}".rstrip() + doubt
 
     def _apply_event(self, event: StreamEvent) -> None:
         match event:

@@ -72,6 +72,12 @@ def test_doubt_stands_beside_the_value() -> None:
     assert shown.text("U.P") == "2.00 psi (Uncertain)"
 
 
+def test_nothing_is_never_less_than_nothing() -> None:
+    shown = picture()
+    shown.apply(Delta(t=2, i=[0], v=[-0.004], q=[0]))
+    assert shown.text("U.P") == "0.00 psi"
+
+
 def test_an_unknown_tag_is_bad() -> None:
     assert picture().text("U.NONE") == "Bad"
 
