@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from evcontrol.phases import circuit, weights
@@ -61,12 +61,16 @@ class Concentrate(Phase):
         TMP,
     )
 
+    @classmethod
+    def misfit(cls, arguments: Mapping[str, object]) -> str:
+        """Either a factor or a mass."""
+        given = [name for name in ("vcf", "mass") if arguments[name] is not None]
+        return "" if len(given) == 1 else "give either vcf or mass of retentate"
+
     async def running(self) -> None:
         """Circulate, filter, stop at the weight."""
         context = self.context
         vcf, mass = context.arguments["vcf"], context.arguments["mass"]
-        if (vcf is None) == (mass is None):
-            raise HoldRequiredError("the recipe must give either vcf or mass of retentate")
         await circuit.circulate(context, context.number("cross_flow"))
         await context.for_seconds(FILL_S, "the circuit fills")
         start = await context.once("start", lambda: weights.reference(context, total_g(context)))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
 from evcontrol.procedure.prompts import PromptKind
+from evcontrol.units import UnitError, parse
 
 TEXT = Argument("text", ArgumentKind.TEXT, "what the person is asked")
 
@@ -36,6 +39,18 @@ class EntryPhase(Phase):
         Argument("low", ArgumentKind.TEXT, "least number, in the unit", default=""),
         Argument("high", ArgumentKind.TEXT, "greatest number, in the unit", default=""),
     )
+
+    @classmethod
+    def misfit(cls, arguments: Mapping[str, object]) -> str:
+        """A unit that exists, and limits that are numbers in their order."""
+        try:
+            parse(str(arguments["unit"] or ""))
+            limits = [float(str(arguments[name])) for name in ("low", "high") if arguments[name]]
+        except UnitError as error:
+            return str(error)
+        except ValueError as error:
+            return f"low and high are numbers ({error})"
+        return "" if limits == sorted(limits) else "low is above high"
 
     async def running(self) -> None:
         """Ask, and put the value down."""

@@ -114,10 +114,29 @@ class _Binder:
 
     def _step(self, step: Step) -> BoundStep:
         unit = self._unit_of(step)
+        if step.level is Level.PARALLEL:
+            self._share_no_unit(step)
         when = self._condition((*step.place, "when"), step.when) if step.when else None
         phase = self._phase(step, unit) if step.level is Level.PHASE else None
         arguments = self._arguments(step, phase) if phase is not None else {}
         return BoundStep(step, unit, phase, arguments, when, tuple(self._step(below) for below in step.steps))
+
+    def _share_no_unit(self, step: Step) -> None:
+        """Steps that run at once must not command one unit."""
+        users: dict[str, str] = {}
+        for child in step.steps:
+            for unit in sorted({s.unit for s in child.walk() if s.unit and self._commands(s)}):
+                if unit in users:
+                    what = f"{users[unit]!r} and {child.name!r} both command {unit!r}, and they run at once"
+                    self._wrong(child.place, what)
+                users.setdefault(unit, child.name)
+
+    @staticmethod
+    def _commands(step: Step) -> bool:
+        try:
+            return step.level is Level.PHASE and bool(phase_type(step.phase).actuators)
+        except UnknownPhaseError:
+            return False
 
     def _unit_of(self, step: Step) -> str:
         if not step.unit:
@@ -174,6 +193,8 @@ class _Binder:
                 self._wrong(step.place, what)
             else:
                 values[name] = self._value((*step.place, "with", name), argument, text) if text else None
+        if set(values) == set(known) and (misfit := phase.misfit(values)):
+            self._wrong(step.place, f"{step.phase}: {misfit}")
         return values
 
     def _value(self, place: Place, argument: Argument, text: str) -> ArgumentValue:

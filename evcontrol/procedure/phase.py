@@ -61,6 +61,11 @@ class Phase:
     def __init__(self, context: PhaseContext) -> None:
         self.context = context
 
+    @classmethod
+    def misfit(cls, arguments: Mapping[str, object]) -> str:
+        """Why these arguments do not fit each other, in words; empty when they do."""
+        return ""
+
     async def running(self) -> None:
         """Do the phase's work; returning completes it."""
         raise NotImplementedError

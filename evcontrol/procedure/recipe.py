@@ -16,7 +16,17 @@ from evcontrol.yaml_source import Path as Place
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=300, strip_whitespace=True)]
-Scalar = str | bool | int | float
+
+
+def _scalar_text(value: object) -> object:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise ValueError("write one value here; quote a text that has commas, colons or brackets")
+
+
+Scalar = Annotated[str, BeforeValidator(_scalar_text)]
 
 
 def _quantity_text(value: object) -> object:
@@ -223,7 +233,7 @@ def _step(
         unit=own_unit,
         phase=section.phase or "",
         when=section.when,
-        arguments={key: _text(value) for key, value in section.arguments.items()},
+        arguments=section.arguments,
         steps=below,
     )
 
@@ -235,12 +245,6 @@ def _check_shape(section: _Step, level: Level, document: Document, here: Place, 
         mistakes.append(document.mistake(here, f"this {level} has no steps"))
     if level is not Level.PHASE and section.arguments:
         mistakes.append(document.mistake((*here, "with"), f"only a phase takes 'with:', not a {level}"))
-
-
-def _text(value: Scalar) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
 
 
 _Step.model_rebuild()

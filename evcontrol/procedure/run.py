@@ -13,13 +13,10 @@ from typing import Any, Final
 
 import structlog
 
-from evcontrol.clock import NS
 from evcontrol.control.gate import SafeReport
-from evcontrol.expression import compile_condition
 from evcontrol.journal.events import ENGINE, Kind, Origin
 from evcontrol.journal.replay import ANSWER_KEY
 from evcontrol.journal.store import JournalUnavailableError
-from evcontrol.plant.model import TakeOverSpec
 from evcontrol.procedure.check import ControlRecipe
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext, Rooms
 from evcontrol.procedure.element import Element, tree
@@ -34,9 +31,8 @@ from evcontrol.procedure.states import (
     after,
     allowed_commands,
 )
+from evcontrol.procedure.takeover import TakeOver
 
-TAKE_OVER_S = 10.0
-"""Process time for which a take-over may stay without effect."""
 LEAVE_S = 5.0
 """Process time that a phase has to end when it is told to; its right to command is gone before."""
 _TOWARDS_SAFETY: Final = frozenset({State.HOLDING, State.STOPPING, State.ABORTING})
@@ -98,7 +94,7 @@ class BatchRun:
         self._progress: dict[str, dict[str, Any]] = {}
         self._kick = asyncio.Event()
         self._elements = {element.path: element for element in self.root.walk()}
-        self._unit_locks = {unit: asyncio.Lock() for unit in self.units}
+        self._take_over = TakeOver(rooms)
         self._task: asyncio.Task[None] | None = None
 
     # -- what it is -------------------------------------------------------------------------------------------------
@@ -394,24 +390,7 @@ class BatchRun:
             return
         if context.gate_pass is None or not context.gate_pass.valid:
             context.gate_pass = self._rooms.gate.admit(unit, f"{self.id}/{element.path}", self.id, element.path)
-        async with self._unit_locks[unit]:
-            for take_over in self._rooms.plant.units[unit].take_over:
-                if self._true_now(take_over):
-                    short = take_over.tag.partition(".")[2]
-                    await context.write(f"take over: {take_over.when}", **{short: take_over.value})
-                    await self._until_taken_over(context, take_over)
-
-    async def _until_taken_over(self, context: PhaseContext, take_over: TakeOverSpec) -> None:
-        clock = self._rooms.clock
-        end = clock.now() + round(TAKE_OVER_S * NS)
-        done = compile_condition(f"not ({take_over.when})", self._rooms.plant.symbols)
-        await context.until(done, tolerance_s=TAKE_OVER_S, unless=lambda: clock.now() >= end)
-        if self._true_now(take_over):
-            raise HoldRequiredError(f"{take_over.tag} was written, and it is still so that {take_over.when}")
-
-    def _true_now(self, take_over: TakeOverSpec) -> bool:
-        condition = compile_condition(take_over.when, self._rooms.plant.symbols)
-        return bool(condition.update(self._rooms.image.reading, self._rooms.clock.now()))
+        await self._take_over.take(context, unit)
 
     def _withdraw(self, element: Element) -> None:
         context = element.context

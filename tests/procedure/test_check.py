@@ -69,6 +69,11 @@ def test_conditions_read_the_bound_unit(plant: Plant) -> None:
         ("until: (tff.CT", "until: (tff.CTX", "tff.CTX"),
         ("unit: tff\n", "unit: tf\n", "did you mean 'tff'"),
         ("value: 10 x", "value: 20 x", "above its limit 15 x"),
+        ("{vcf: concentration, ", "{", "give either vcf or mass"),
+        ("{vcf: concentration, ", "{vcf: concentration, mass: 200 g, ", "give either vcf or mass"),
+        ("name: appearance}", "name: appearance, unit: g, low: 5, high: abc}", "low and high are numbers"),
+        ("name: appearance}", "name: appearance, unit: gg}", "gg"),
+        ("with: {mass: feed_mass}", "with: {mass: [feed_mass]}", "write one value here"),
         ("low: 2 x,", "low: 2 psi,", "psi"),
     ],
 )
@@ -107,3 +112,10 @@ def test_a_plant_without_a_needed_tag_is_refused() -> None:
     text = PLANT.replace("TFF201.NWP: {internal", "TFF201.NWPX: {internal").replace("TFF201.VCF: {", "TFF201.VCFX: {")
     told = mistakes(TEXT, parse_plant(text, "p.yaml"))
     assert "needs the tag TFF201.VCF" in told
+
+
+def test_steps_that_run_at_once_do_not_command_one_unit(plant: Plant) -> None:
+    entry = TEXT[TEXT.index("              - phase: entry") : TEXT.index("              - phase: clean")]
+    text = TEXT.replace(entry, "              - phase: load\n                with: {mass: 100 g}\n")
+    assert text != TEXT
+    assert "'load' and 'clean' both command 'tff'" in mistakes(text, plant)
