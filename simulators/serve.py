@@ -83,7 +83,10 @@ class PlantServer:
     def endpoints(self) -> dict[str, Any]:
         """Where everything listens: options of each device, and the testers' port."""
         skid: dict[str, Any] = {SKID: {"host": HOST, "port": self._modbus.port}}
-        balances = {name: {"port": str(line.path)} for name, line in self._lines.items()}
+        balances = {
+            name: {"port": str(line.path), "serial_number": self.plant.balances[name].parameters.serial}
+            for name, line in self._lines.items()
+        }
         control = {"host": HOST, "port": self._control.port}
         return {"simulated": True, "pid": os.getpid(), "devices": skid | balances, "control": control}
 

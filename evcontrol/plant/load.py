@@ -85,6 +85,8 @@ class _Loader:
 
     def plant(self, text: str) -> Plant:
         tags = TagTable(self._tag(i, name, section) for i, (name, section) in enumerate(self._file.tags.items()))
+        if self._mistakes:  # nothing else can be checked with tags that are not right
+            raise SourceError(self._mistakes)
         symbols = {t.name: Symbol(t.name, t.unit, t.labels) for t in tags}
         devices = self._devices(tags)
         writes = {

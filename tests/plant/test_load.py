@@ -74,6 +74,7 @@ def test_a_plant_half_simulated_is_refused() -> None:
     [
         ("driver: modbus-tcp", "driver: modbus-tpc", "driver: modbus-tpc", "did you mean 'modbus-tcp'"),
         ("unit_id: 1", "unit_di: 1", "options: {host", "unknown key 'unit_di'"),
+        ("unit: mL/min, low: 0, high: 3000", "unit: mL/mn, low: 0, high: 3000", "unit: mL/mn", "mL/mn"),
         ("scan: 1 s", "scan: 1", "scan: 1", "quantity with its unit"),
         ("scan: 1 s", "scan: 1 kg", "scan: 1 kg", "scan:"),
         ("    constants:\n", "    constant:\n", "constant:", "did you mean 'constants'"),
