@@ -112,7 +112,8 @@ def text(code: int) -> str:
     """Severity and reason as one short text, such as ``Bad: not connected``."""
     if code == GOOD:
         return Severity.GOOD.value
-    return f"{severity(code).value}: {reason(code)}"
+    words, why = severity(code).value, reason(code)
+    return words if why == words.lower() else f"{words}: {why}"
 
 
 def worst(codes: Iterable[int]) -> int:

@@ -100,7 +100,7 @@ class Equilibrate(Phase):
             await circuit.circulate(context, context.number("cross_flow"))
             await circuit.filter_at(context, context.number("tmp"))
             await context.until(context.arguments["until"])
-            await context.result("conductivity", context.value("CT"), "mS/cm")
+            await context.result("conductivity", round(context.value("CT"), 3), "mS/cm")
             await circuit.end_filtering(context)
             await circuit.rest(context)
             await context.record("filtered", True)

@@ -26,7 +26,6 @@ from evcontrol.procedure.states import (
     FINAL,
     ON_DONE,
     Command,
-    IllegalCommandError,
     State,
     after,
     allowed_commands,
@@ -167,9 +166,7 @@ class BatchRun:
         Raises KeyError for an unknown path, IllegalCommandError, StartRefusedError when a restart is not possible now.
         """
         element = self._elements[path]
-        if command in _NOT_FOR_BATCHES:
-            raise IllegalCommandError(element.state, command, f"{self.id} {path}".strip())
-        after(element.state, command, f"{self.id} {path}".strip())
+        after(element.state, command, f"{self.id} {path}".strip(), _NOT_FOR_BATCHES)
         if command in (Command.RESTART, Command.RESUME) and element.parent is not None:
             self._check_parent(element, element.parent, command)
         if command is Command.RESTART:
@@ -472,7 +469,8 @@ class BatchRun:
         commands = sorted(c for c in allowed_commands(element.state) if c not in _NOT_FOR_BATCHES)
         waiting = element.waiting
         if element.context is not None and element.active:
-            waiting = element.context.waiting if element.state is State.RUNNING else element.reason
+            works = element.state in (State.RUNNING, State.PAUSING)
+            waiting = element.context.waiting if works else element.reason
         elif element is self.root and element.state is not State.RUNNING:
             waiting = element.reason
         return ElementStatus(element.path, element.level.value, element.state.value, waiting, list(commands))

@@ -5,6 +5,7 @@ The same machine holds at every level: procedure, unit procedure, operation, pha
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Final
 
@@ -97,8 +98,8 @@ AFTER_CRASH: Final[dict[State, State]] = {
 class IllegalCommandError(ValueError):
     """A command that the state does not allow."""
 
-    def __init__(self, state: State, command: Command, what: str = "") -> None:
-        allowed = ", ".join(sorted(c.value for c in allowed_commands(state))) or "none"
+    def __init__(self, state: State, command: Command, what: str = "", never: Collection[Command] = ()) -> None:
+        allowed = ", ".join(sorted(c.value for c in allowed_commands(state) if c not in never)) or "none"
         super().__init__(f"{what or 'element'} is {state}: {command} is not possible now (possible: {allowed})")
         self.state = state
         self.command = command
@@ -109,9 +110,11 @@ def allowed_commands(state: State) -> frozenset[Command]:
     return frozenset(command for (source, command) in ON_COMMAND if source is state)
 
 
-def after(state: State, command: Command, what: str = "") -> State:
-    """The state that ``command`` leads to; IllegalCommandError when it is not possible in ``state``."""
-    try:
-        return ON_COMMAND[state, command]
-    except KeyError:
-        raise IllegalCommandError(state, command, what) from None
+def after(state: State, command: Command, what: str = "", never: Collection[Command] = ()) -> State:
+    """The state that ``command`` leads to; IllegalCommandError when it is not possible in ``state``.
+
+    ``never`` are commands that the element does not take in any state.
+    """
+    if command in never or (state, command) not in ON_COMMAND:
+        raise IllegalCommandError(state, command, what, never)
+    return ON_COMMAND[state, command]

@@ -59,7 +59,7 @@ def test_states_are_shown_by_their_names_and_a_doubtful_part_says_why(
     write(tmp_path / "history", make_tags(), frames)
     query(tag=["VALVE", "STEP"], parts=3, data=tmp_path)
     rows = [re.split(r" {2,}", line.strip())[1:] for line in capsys.readouterr().out.splitlines()[1:]]
-    assert rows == [["closed", "text"], ["Bad: bad", "Bad: bad"], ["closed ... open", "text"]]
+    assert rows == [["closed", "text"], ["Bad", "Bad"], ["closed ... open", "text"]]
 
 
 def test_export_to_a_file_and_to_standard_output_is_the_same(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
