@@ -57,6 +57,7 @@ class PlantServer:
         lines = data.resolve() / "run" / "lines"
         self._lines = {name: SerialLine(lines / name, link.reply) for name, link in self.plant.balance_links.items()}
         self._stack = AsyncExitStack()
+        self._saving: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> PlantServer:
         """Open every wire, then say where. OSError when one cannot be opened."""
@@ -71,6 +72,7 @@ class PlantServer:
             self.keep_up()
             self.save()
             stack.callback(self.save)
+            stack.push_async_callback(self._saved)
             stack.callback(self._endpoints.unlink, missing_ok=True)
             write_atomically(self._endpoints, self.endpoints())
             self._stack = stack.pop_all()
@@ -97,9 +99,11 @@ class PlantServer:
             due = max(due + STEP_S, monotonic_s())
             await sleep_until(due)
             self.keep_up()
-            if monotonic_s() - saved >= SAVE_S:
+            if monotonic_s() - saved >= SAVE_S and (self._saving is None or self._saving.done()):
                 saved = monotonic_s()
-                self.save()
+                await self._saved()
+                # Beside the plant: a disk that is busy must not make the devices fall silent.
+                self._saving = asyncio.create_task(asyncio.to_thread(write_atomically, self._state_file, self._state()))
 
     def keep_up(self) -> None:
         """Bring the plant up to the present, and its serial lines up to the plant."""
@@ -115,8 +119,16 @@ class PlantServer:
 
     def save(self) -> None:
         """Keep the state on disk."""
-        state = self.plant.state() | {"faults": self.faults.state(), "modbus_port": self._modbus.port}
-        write_atomically(self._state_file, state)
+        write_atomically(self._state_file, self._state())
+
+    async def _saved(self) -> None:
+        """Wait for a save under way; OSError when the disk refused it."""
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            await asyncio.shield(saving)
+
+    def _state(self) -> dict[str, Any]:
+        return self.plant.state() | {"faults": self.faults.state(), "modbus_port": self._modbus.port}
 
     async def _listen(self) -> None:
         """On the port that it had before it was killed, so that its clients find it again; else on a free one."""
