@@ -73,19 +73,22 @@ class Concentrate(Phase):
         vcf, mass = context.arguments["vcf"], context.arguments["mass"]
         await circuit.circulate(context, context.number("cross_flow"))
         await context.for_seconds(FILL_S, "the circuit fills")
-        start = await context.once("start", lambda: weights.reference(context, total_g(context)))
         hold_up = hold_up_g(context)
-        end = start["total_g"] / vcf if mass is None else mass
+
+        def reference() -> dict[str, float]:
+            total = total_g(context)
+            end = total / vcf if mass is None else mass
+            return weights.reference(context, total, end - hold_up + context.value("RET_EMPTY"))
+
+        start = await context.once("start", reference)
+        left = start["target_g"] - start["empty_g"]
         least = context.constant("least", "mL") * density(context.value("TT"))
-        if end - hold_up < least:
+        if left < least:
             raise HoldRequiredError(
-                f"{end:.0f} g of retentate would leave {end - hold_up:.0f} g in the vessel, and the pump needs "
-                f"{least:.0f} g: concentrate less, or load more"
+                f"the end point would leave {left:.0f} g in the vessel, and the pump needs {least:.0f} g: "
+                "concentrate less, or load more"
             )
-        await context.once("target on", lambda: "WT_RET")
-        await context.once("target_g", lambda: round(end - hold_up + context.value("RET_EMPTY"), 2))
-        start = await weights.settle(context, start)
-        target = context.progress["target_g"]
+        start = await weights.settle(context, start, weights.RETENTATE)
         await context.pause_point()
 
         def show() -> None:
@@ -94,7 +97,7 @@ class Concentrate(Phase):
             if not math.isnan(weight):
                 context.show_tag("VCF", start["total_g"] / max(1.0, weight + hold_up))
 
-        await filter_to_weight(context, "WT_RET", target, rising=False, show=show)
+        await filter_to_weight(context, "WT_RET", start["target_g"], rising=False, show=show)
         await context.for_seconds(FILL_S, "weights come to rest")
         await context.result("VCF", round(start["total_g"] / total_g(context), 3), "x")
         await context.result("retentate", round(total_g(context), 2), "g")
@@ -123,15 +126,16 @@ class Diafilter(Phase):
         context = self.context
         await circuit.circulate(context, context.number("cross_flow"))
         await context.for_seconds(FILL_S, "the circuit fills")
-        start = await context.once("start", lambda: weights.reference(context, total_g(context)))
-        wanted = context.number("diavolumes") * start["total_g"]
-        await context.once("target on", lambda: "WT_PERM")
-        await context.once("target_g", lambda: round(start["perm_g"] + wanted, 2))
-        start = await weights.settle(context, start)
-        target = context.progress["target_g"]
+
+        def reference() -> dict[str, float]:
+            total = total_g(context)
+            return weights.reference(context, total, context.value("WT_PERM") + context.number("diavolumes") * total)
+
+        start = await context.once("start", reference)
+        start = await weights.settle(context, start, weights.PERMEATE)
         await context.pause_point()
         if "done" not in context.progress:
-            await self._exchange(start, target, wanted)
+            await self._exchange(start)
             await context.record("done", True)
         await self._make_up(start)
         await context.for_seconds(FILL_S, "weights come to rest")
@@ -142,8 +146,10 @@ class Diafilter(Phase):
         await context.result("conductivity", round(context.value("CT"), 3), "mS/cm")
         await circuit.rest(context)
 
-    async def _exchange(self, start: dict[str, float], target: float, wanted: float) -> None:
+    async def _exchange(self, start: dict[str, float]) -> None:
         context = self.context
+        target = start["target_g"]
+        wanted = context.number("diavolumes") * start["total_g"]
         await self._open_buffer(start["fq_ml"] + wanted / density(context.value("TT")) * 1.02 + BUFFER_SPARE_ML)
 
         buffer_flows = circuit.flowing(context)

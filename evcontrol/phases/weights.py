@@ -7,7 +7,6 @@ such a weight would end too early, or run dry.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from evcontrol.phases.water import density
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext
@@ -23,13 +22,19 @@ This is for balances and vessels that changed; small leaks are for the liquid ba
 PERMEATE, RETENTATE = "permeate vessel", "retentate vessel"
 
 
-def reference(context: PhaseContext, total_g: float) -> dict[str, float]:
-    """The weights (g) and the totaliser (mL) at the start of a filtration, to be recorded."""
+def reference(context: PhaseContext, total_g: float, target_g: float) -> dict[str, float]:
+    """The weights (g) and the totaliser (mL) at the start of a filtration, and the weight at which it ends.
+
+    It is recorded as one entry and replaced as one, so that a crash never leaves a target beside another's start.
+    """
     return {
         "total_g": total_g,
         "ret_g": context.value("WT_RET"),
         "perm_g": context.value("WT_PERM"),
         "fq_ml": context.value("FQ_IN"),
+        "empty_g": context.value("RET_EMPTY"),
+        "target_g": round(target_g, 2),
+        "vessels_changed": 0,
     }
 
 
@@ -58,26 +63,27 @@ def guard(context: PhaseContext, start: dict[str, float]) -> None:
         )
 
 
-async def settle(context: PhaseContext, start: dict[str, float]) -> dict[str, float]:
+async def settle(context: PhaseContext, start: dict[str, float], target_on: str) -> dict[str, float]:
     """Before a filtration goes on: when the balances do not agree, ask which vessel was changed, and count from there.
 
-    Returns the reference to go on with; a target on the changed vessel moves with it. All of it is recorded.
+    ``target_on`` is the vessel by whose weight the filtration ends. Returns the reference to go on with, recorded.
     """
     moved = moved_g(context, start)
     if math.isnan(moved):
         raise HoldRequiredError("a balance cannot be read")
     if abs(moved) <= tolerance_g(start):
         return start
-    number = int(context.progress.get("vessels changed", 0)) + 1
+    number = int(start["vessels_changed"]) + 1
     text = f"The balances differ by {moved:+.1f} g from what was transferred. Which vessel was changed or re-zeroed?"
     answer = await context.ask(f"vessel {number}", PromptKind.CHOICE, text, choices=(PERMEATE, RETENTATE))
-    changed: dict[str, Any] = dict(start)
-    of_permeate = answer == PERMEATE
-    changed["perm_g" if of_permeate else "ret_g"] += moved
+    changed = start | {"vessels_changed": number}
+    if answer == PERMEATE:
+        changed["perm_g"] += moved
+    else:
+        changed["ret_g"] += moved
+        changed["empty_g"] += moved
+        await context.set_tag("RET_EMPTY", changed["empty_g"])
+    if answer == target_on:
+        changed["target_g"] = round(changed["target_g"] + moved, 2)
     await context.record("start", changed)
-    if "target_g" in context.progress and of_permeate is (context.progress.get("target on") == "WT_PERM"):
-        await context.record("target_g", round(context.progress["target_g"] + moved, 2))
-    if not of_permeate:
-        await context.set_tag("RET_EMPTY", context.value("RET_EMPTY") + moved)
-    await context.record("vessels changed", number)
     return changed

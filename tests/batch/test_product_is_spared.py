@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from evcontrol.clock import VirtualClock, run_virtual
+from evcontrol.journal.events import Event
 from evcontrol.procedure.prompts import AnswerError
 from evcontrol.procedure.run import BatchRun, StartRefusedError
 from evcontrol.procedure.states import Command, State
@@ -95,6 +96,39 @@ def test_a_permeate_vessel_changed_while_held_is_asked_for_and_counted_on(tmp_pa
         assert results["diavolumes"] == pytest.approx(6.0, abs=0.05)
 
     tell(tmp_path, story, "diafilter", 90)
+
+
+def test_a_crash_while_a_changed_vessel_is_put_down_loses_neither_start_nor_target(tmp_path: Path) -> None:
+    async def story(suite: Suite, run: BatchRun) -> None:
+        await command(suite, run, Command.HOLD)
+        suite.sim.balances["WT-PERM"].moved_g = -suite.sim.truth()["permeate_g"]
+        await suite.scans(5)
+        suite.answers["which vessel"] = "permeate vessel"
+        told: list[str] = []
+
+        def kill_after_the_new_start(event: Event) -> None:
+            if told and not suite.killed.is_set():
+                suite.kill()
+            if event.body.get("key") == "start":
+                told.append(event.path)
+
+        suite.engine.journal.subscribe(kill_after_the_new_start)
+        await suite.engine.batches.command(run.id, Command.RESTART, OPERATOR, "test")
+        while not suite.killed.is_set():
+            await suite.engine.scanner.next_scan()
+            if not suite.killed.is_set():
+                await suite.answer_all(run)
+        await suite.bury()
+        await suite.clock.sleep(60.0)
+        await suite.start_engine()
+        again = suite.engine.batches.runs[run.id]
+        await suite.sign(again)
+        await command(suite, again, Command.RESTART)
+        assert await suite.finish(again) is State.COMPLETE
+        results = {name: value for _, name, value, _ in suite.engine.view.batches[run.id].results}
+        assert results["diavolumes"] == pytest.approx(6.0, abs=0.05)
+
+    tell(tmp_path / "data", story, "diafilter", 90)
 
 
 def test_without_buffer_the_diafiltration_is_held_and_not_filtered_down(tmp_path: Path) -> None:
