@@ -278,7 +278,6 @@ class PhaseContext:
         await self.event(Kind.PROMPT_OPENED, body)
         self.waiting = f"answer to: {text}"
         answer = await self._prompts.ask(prompt)
-        self.progress[ANSWER_KEY + key] = answer
         self.waiting = ""
         return answer
 

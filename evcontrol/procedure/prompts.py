@@ -77,17 +77,16 @@ class PromptBoard:
 
     def __init__(self) -> None:
         self._open: dict[str, tuple[Prompt, asyncio.Future[Answer]]] = {}
-        self._claimed: set[str] = set()
 
     def __iter__(self) -> Iterator[Prompt]:
-        return iter([prompt for prompt, _ in self._open.values() if prompt.id not in self._claimed])
+        return iter([prompt for prompt, answer in self._open.values() if not answer.done()])
 
     def __len__(self) -> int:
-        return len(self._open)
+        return sum(1 for _ in self)
 
     def find(self, prompt: str) -> Prompt:
         """An open question; AnswerError when it is not open (any more)."""
-        if prompt not in self._open or prompt in self._claimed:
+        if prompt not in self._open or self._open[prompt][1].done():
             raise AnswerError(f"question {prompt} is not open: it was answered, or its phase does not run")
         return self._open[prompt][0]
 
@@ -99,17 +98,7 @@ class PromptBoard:
             return await answer
         finally:
             del self._open[prompt.id]
-            self._claimed.discard(prompt.id)
-
-    def claim(self, prompt: str) -> None:
-        """Somebody's answer is being put down: the question is open to nobody else."""
-        self._claimed.add(prompt)
-
-    def release(self, prompt: str) -> None:
-        """The answer could not be put down: the question is open again."""
-        self._claimed.discard(prompt)
 
     def answer(self, prompt: str, value: Answer) -> None:
-        """Give the asker its answer, which the question has accepted; nothing when nobody asks any more."""
-        if prompt in self._open and not (future := self._open[prompt][1]).done():
-            future.set_result(value)
+        """Give the asker of an open question its answer, which the question has accepted."""
+        self._open[prompt][1].set_result(value)

@@ -186,16 +186,13 @@ class BatchRun:
         accepted = asked.accept(value)
         key = prompt.removeprefix(f"{asked.path}:")
         body = {"prompt": prompt, "key": key, "value": accepted, "unit": asked.unit, "comment": comment}
-        self._board.claim(prompt)  # another station comes too late from here on
-        try:
-            await self._rooms.journal.record(Kind.PROMPT_ANSWERED, origin, body, batch=self.id, path=asked.path)
-        except BaseException:
-            self._board.release(prompt)
-            raise
-        context = self._elements[asked.path].context
-        if context is not None:  # kept even when a hold has withdrawn the question meanwhile
-            context.progress[ANSWER_KEY + key] = accepted
+        # Put down and given in one step: no other station and no hold comes between. Whatever the phase does with it
+        # waits for the disk by itself, since its own record or command does.
+        self._rooms.journal.append(Kind.PROMPT_ANSWERED, origin, body, batch=self.id, path=asked.path)
+        if (context := self._elements[asked.path].context) is not None:
+            context.progress[ANSWER_KEY + key] = accepted  # kept even when a hold cancels the asker now
         self._board.answer(prompt, accepted)
+        await self._rooms.journal.flush()
 
     def on_scan(self) -> None:
         """Look at transitions again; the engine calls it after each scan."""
