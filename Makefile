@@ -3,15 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test test-full lint bench lock clean
+.PHONY: demo test test-full test-packages lint bench lock clean
 
 demo: $(STAMP)
 	$(BIN)/evcontrol demo
 
-test: $(STAMP)
+test: $(STAMP) test-packages
 	$(BIN)/python -m pytest -m "not full"
 
-test-full: $(STAMP)
+test-full: $(STAMP) test-packages
 	$(BIN)/python -m pytest
 
 lint: $(STAMP)
@@ -26,6 +26,10 @@ bench: $(STAMP)
 # Needs uv on the path; run after a change of the dependencies in pyproject.toml.
 lock:
 	uv pip compile --python-version 3.11 --generate-hashes --all-extras --no-emit-index-url --no-header -q -o requirements.lock pyproject.toml
+
+# A window system and a time-series server for the tests; asked for every time, since it is cheap and may be missing.
+test-packages:
+	sh scripts/system-packages $(PYTHON) tests
 
 $(STAMP): requirements.lock pyproject.toml scripts/system-packages
 	sh scripts/system-packages $(PYTHON)

@@ -22,11 +22,11 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from evcontrol.api.client import Client, EngineGoneError
+from evcontrol.api.picture import Picture
 from evcontrol.batch.record import read_record
 from evcontrol.batch.trends import HEIGHT, WIDTH, trends
 from evcontrol.cli.demo_script import load_script
 from evcontrol.cli.demo_show import LiveDisplay, Progress
-from evcontrol.cli.picture import Picture
 from evcontrol.clock import LiveClock
 from evcontrol.history.reader import HistoryReader
 

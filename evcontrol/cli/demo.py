@@ -18,6 +18,7 @@ import typer
 
 from evcontrol.api.client import Client
 from evcontrol.api.endpoint import NoEngineError
+from evcontrol.api.picture import Picture
 from evcontrol.api.schema import BatchView, PromptView, StartBatch
 from evcontrol.cli.children import Child
 from evcontrol.cli.connect import DEFAULT_DATA, station
@@ -27,7 +28,6 @@ from evcontrol.cli.demo_summary import print_summary
 from evcontrol.cli.fault import DONE, INTERRUPTED, WRONG, WRONG_USE, CliError
 from evcontrol.cli.output import complain, say
 from evcontrol.cli.people import add_person
-from evcontrol.cli.picture import Picture
 from evcontrol.cli.shipped import shipped
 from evcontrol.cli.stopping import StopRequest
 from evcontrol.clock import NS, LiveClock

@@ -10,9 +10,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from evcontrol.api.picture import Picture
 from evcontrol.api.schema import BatchView, ElementView
 from evcontrol.cli.demo_script import Script
-from evcontrol.cli.picture import Picture
 
 _NS = 1_000_000_000
 _ENDED = frozenset({"Complete", "Stopped", "Aborted"})

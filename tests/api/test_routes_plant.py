@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from evcontrol.api.client import ApiError, Client
+from evcontrol.api.picture import Picture
 from evcontrol.api.schema import LoopChange
-from evcontrol.cli.picture import Picture
 from evcontrol.journal.events import Kind
 from evcontrol.journal.store import JournalUnavailableError
 from tests.api.served import Served, serve

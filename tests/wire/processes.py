@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from evcontrol.api.client import Client, EngineGoneError
+from evcontrol.api.picture import Picture
 from evcontrol.api.schema import BatchCommand, BatchView, StartBatch
 from evcontrol.cli.people import add_person
-from evcontrol.cli.picture import Picture
 
 CONFIG = Path(__file__).parents[2] / "config"
 PLANT = CONFIG / "plants" / "tff.yaml"

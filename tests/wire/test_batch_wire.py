@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from evcontrol.api.client import ApiError
+from evcontrol.api.picture import Picture
 from evcontrol.api.schema import StartBatch
-from evcontrol.cli.picture import Picture
 from evcontrol.clock import NS
 from evcontrol.history.reader import HistoryReader
 from evcontrol.journal.replay import PlantView

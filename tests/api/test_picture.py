@@ -1,7 +1,7 @@
 """What a client shows of a reading: never a number that is Bad."""
 
+from evcontrol.api.picture import Picture
 from evcontrol.api.schema import AlarmsEvent, AlarmView, Delta, Snapshot, Status, TagView, Topic
-from evcontrol.cli.picture import Picture
 
 ALARM = AlarmView(
     alarm="A",
