@@ -20,6 +20,7 @@ from evcontrol.journal.store import JournalUnavailableError
 from evcontrol.procedure.check import ControlRecipe
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext, Rooms
 from evcontrol.procedure.element import Element, tree
+from evcontrol.procedure.phase import FASTEST
 from evcontrol.procedure.prompts import Answer, Prompt, PromptBoard
 from evcontrol.procedure.states import (
     AFTER_CRASH,
@@ -148,8 +149,12 @@ class BatchRun:
             return 1.0, f"{self.id} waits for a person"
         if any(element.active and element.state is not State.RUNNING for element in self.root.walk()):
             return 1.0, f"{self.id} is {self.state}"
-        limits = [(e.bound.phase.max_speed, e.path) for e in self._phases() if e.active and e.bound.phase is not None]
-        return min(limits, default=(1000.0, self.id))
+        limits = [
+            (min(e.bound.phase.max_speed, e.context.speed_limit), e.path)
+            for e in self._phases()
+            if e.active and e.bound.phase is not None and e.context is not None
+        ]
+        return min(limits, default=(FASTEST, self.id))
 
     # -- commands ---------------------------------------------------------------------------------------------------
 
