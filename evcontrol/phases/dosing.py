@@ -14,6 +14,10 @@ RUNS_ML_PER_MIN = 20.0
 """Setpoints below this are not watched for flow: the meter's noise is too near."""
 
 
+Look = Callable[[], None]
+"""What is looked at each scan while something goes on; it raises HoldRequiredError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pump:
     """A dosing pump: its tags without the unit's name, and the label that shuts its selector (empty: it has none)."""
@@ -38,7 +42,9 @@ class Pump:
         return (self.setpoint, self.stop, *((self.selector,) if self.selector else ()))
 
 
-async def dose_to(context: PhaseContext, pump: Pump, target_ml: float, flow: float, way: str = "") -> None:
+async def dose_to(
+    context: PhaseContext, pump: Pump, target_ml: float, flow: float, way: str = "", look: Look = lambda: None
+) -> None:
     """Pump until the totaliser reads ``target_ml``; ``way`` is the selector's label. What is done already is left."""
     if context.value(pump.totaliser) < target_ml - pump.read_tolerance_ml:
         await bound(context, pump, target_ml)
@@ -46,7 +52,13 @@ async def dose_to(context: PhaseContext, pump: Pump, target_ml: float, flow: flo
         left = target_ml - context.value(pump.totaliser)
         await context.write(f"transfer {left:.1f} mL{_from(way)}", **{pump.setpoint: flow})
         reached = f"{pump.totaliser} >= {target_ml - pump.read_tolerance_ml:.2f} mL"
-        await context.until(reached, show=flowing(context, pump))
+        flows = flowing(context, pump)
+
+        def look_at_all() -> None:
+            flows()
+            look()
+
+        await context.until(reached, show=look_at_all)
     await end(context, pump)
 
 
@@ -71,7 +83,7 @@ async def end(context: PhaseContext, pump: Pump) -> None:
     await context.write("shut the line" if pump.selector else "take the totaliser's stop away", **rest)
 
 
-def flowing(context: PhaseContext, pump: Pump) -> Callable[[], None]:
+def flowing(context: PhaseContext, pump: Pump) -> Look:
     """A check for each scan: HoldRequiredError when the pump runs and nothing flows."""
     low = f"({pump.setpoint} > {RUNS_ML_PER_MIN:g} mL/min and {pump.meter} < {DRY_SHARE:g} * {pump.setpoint})"
     dry = context.condition(f"{low} for {DRY_S:g} s")

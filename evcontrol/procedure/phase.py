@@ -10,7 +10,6 @@ from typing import ClassVar, Final
 
 from evcontrol.procedure.context import PhaseContext
 
-
 FASTEST: Final = 1440.0
 """Highest multiple of real time at all: a day in a minute."""
 
