@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from evcontrol.batch.collected import MassCheck, mass_checks
 from evcontrol.batch.entries import BatchRecord, ElementEntry
@@ -286,14 +286,19 @@ def _count(record: BatchRecord, event: Event) -> Count:
         container=str(body.get("container") or ""),
         instrument="" if element is None else element.unit,
         warnings=str(body.get("warnings") or ""),
-        **{name: number(body.get(name)) for name in names},
+        **{name: _not_negative(body.get(name)) for name in names},
     )
+
+
+def _not_negative(value: Any) -> float | None:
+    found = number(value)
+    return None if found is None or found < 0.0 else found
 
 
 def _cells(event: Event) -> CellCount:
     body = event.body
     source = Source(f"cells counted in {event.path}" if event.path else "cells counted", event.seq, event.t)
     return CellCount(
-        event.t, str(body["when"]), number(body["viable"]), str(body["method"]), source, number(body.get("cv")),
+        event.t, str(body["when"]), number(body["viable"]), str(body["method"]), source, _not_negative(body.get("cv")),
         number(body.get("viability")),
     )  # fmt: skip
