@@ -33,6 +33,7 @@ from evcontrol.cli.stopping import StopRequest
 from evcontrol.clock import NS, LiveClock
 from evcontrol.plant.load import load_plant
 from evcontrol.procedure.check import bind
+from evcontrol.procedure.phase import FASTEST
 from evcontrol.procedure.recipe import load_recipe
 from evcontrol.procedure.states import FINAL, State
 
@@ -47,7 +48,9 @@ ROLES = ["operator", "supervisor"]
 
 
 def demo(
-    speed: Annotated[float, typer.Option("--speed", min=1, max=1000, help="Process seconds per real second.")] = 30.0,
+    speed: Annotated[
+        float, typer.Option("--speed", min=1, max=FASTEST, help="Process seconds per real second.")
+    ] = 30.0,
     headless: Annotated[bool, typer.Option("--headless", help="Plain lines instead of the live display.")] = False,
     out: Annotated[
         Path | None, typer.Option("--out", help="A new data directory.", show_default="./evcontrol-data/demo-TIME")
