@@ -254,7 +254,8 @@ class _Summary:
         head = self._rows[start]
         if len(head.end) < self._count or set(head.end[: self._count]) != {_BIN_UNIT}:
             self._refuse(head, f"not {self._count} columns of {_BIN_UNIT}", EXPORT_AGAIN)
-        rows = self._rows[start + 1 : start + 1 + BINS]
+        end = next(i for i, row in enumerate(self._rows) if row.label == "Percentile")
+        rows = [row for row in self._rows[start + 1 : end] if row.cells]
         centres = tuple(self._sheet.number(row, 0) for row in rows)
         even = all(abs(after - before - 1.0) < 1e-6 for before, after in pairwise(centres))
         if len(rows) != BINS or centres[0] != 0.5 or not even:

@@ -111,9 +111,9 @@ class NtaCounter:
         captured = (self._began + timedelta(seconds=began_s)).replace(microsecond=0)
         return Measurement(worklist, captured, videos, worklist.dilution if recorded else None)
 
-    def written(self) -> None:
-        """The export of the oldest measurement is written."""
-        self._finished.popleft()
+    def written(self) -> Worklist:
+        """The export of the oldest measurement is written; returns its worklist. IndexError when there is none."""
+        return self._finished.popleft()[0]
 
     def state(self) -> dict[str, Any]:
         """What its computer keeps: worklists, what is in the cell, and measurements without an export."""

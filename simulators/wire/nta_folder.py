@@ -94,13 +94,10 @@ class NtaFolder:
             self._end()
 
     def _end(self) -> None:
-        measurement = self._counter.finished()
-        if measurement is not None:
-            name = f"worklist-{measurement.worklist.request}.csv"
-            source = self._worklists / TAKEN / name
-            if source.exists():
-                source.replace(self._worklists / DONE / name)
-            self._counter.written()
+        name = f"worklist-{self._counter.written().request}.csv"
+        source = self._worklists / TAKEN / name
+        if source.exists():
+            source.replace(self._worklists / DONE / name)
         self._path = None
 
 
