@@ -53,6 +53,7 @@ def test_limits_are_those_of_the_program() -> None:
     assert f"agree within {100 * collected.LIMIT:g} % or {collected.LEAST_G:g} g" in FLAT
     assert all(f"`{tag}`" in TEXT for tag in collected.WEIGHED.values())
     assert f"`{worth.WASH}`" in TEXT
+    assert f"`{worth.LEFT_OVER}`" in TEXT
     assert f"`{worth.CONDITION}`" in TEXT
 
 
