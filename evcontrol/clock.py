@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import selectors
 import time
@@ -42,7 +43,11 @@ class Clock(Protocol):
 
     @property
     def speed(self) -> float:
-        """Process seconds per real second (1 on the live and virtual clocks)."""
+        """Process seconds per real second that hold now (always 1 on the live clock)."""
+
+    @property
+    def pending_speed(self) -> float:
+        """The speed that was set last, and will hold within half a second."""
 
     def now(self) -> int:
         """Process time, UTC ns; never goes back."""
@@ -62,6 +67,7 @@ class LiveClock:
 
     kind = ClockKind.LIVE
     speed = 1.0
+    pending_speed = 1.0
 
     def __init__(self) -> None:
         self._origin = time.time_ns() - time.monotonic_ns()
@@ -159,7 +165,7 @@ class _PacedClock:
             if following[1] >= process:
                 break
             current = following
-        return current[0] + round((process - current[1]) / current[2])
+        return current[0] + math.ceil((process - current[1]) / current[2])  # never a moment before it
 
 
 class ScaledClock(_PacedClock):

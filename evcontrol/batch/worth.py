@@ -7,7 +7,7 @@ into it. Whatever is missing leaves no number but its reason: nothing is guessed
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from evcontrol.batch.liquids import (
     PRODUCT,
     Liquids,
     number,
+    results_named,
     sampled,
 )
 from evcontrol.history.reader import HistoryReader
@@ -46,6 +47,9 @@ STEPS: Final = (
 """Name, what came out, what went in; the last is over all."""
 WASH, CONDITION = "wash_out", "condition"
 """Phases that tell when conditioning began: the end of the last wash, else the beginning of the first condition."""
+
+LEFT_OVER: Final = "old medium left"
+"""Result by which a wash puts down the share of the medium before it that stays."""
 
 
 class Standing(StrEnum):
@@ -166,6 +170,7 @@ class _Evaluating:
         pool, product = stages[POOL], stages[PRODUCT]
         blank = yields.particles("particles that the medium brought", self._concentration(MEDIUM), pool.volume)
         released = yields.less_blank("particles released by the cells", pool.particles, blank)
+        released = replace(released, notes=(*released.notes, *self._left_over()))
         per_cell = yields.per_cell(released, cells.at_harvest(self._cells))
         return Worth(
             counts=self._counts,
@@ -259,6 +264,12 @@ class _Evaluating:
             return absent(name, reason)
         start = max(washed) if washed else min(conditioned)
         return cells.cell_days(self._cells, start, collections[-1].t)
+
+    def _left_over(self) -> Iterable[str]:
+        """What the last wash left of the medium before it, whose particles are not subtracted."""
+        for event in results_named(self._record, LEFT_OVER, "")[-1:]:
+            share = 100.0 * float(event.body["value"])
+            yield f"{share:.2g} % of the medium before was left by the wash-out: its particles are not subtracted"
 
     def _phases(self, kind: str) -> list[ElementEntry]:
         return [phase for phase in self._record.phases() if phase.phase == kind]

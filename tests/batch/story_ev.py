@@ -152,6 +152,7 @@ class EvStory:
         path = "culture/wash_out"
         self.state(path, "Idle", "Running")
         await self.wait(60)
+        self.result(path, "old medium left", 0.0132, "")
         self.state(path, "Running", "Complete")
         path = "culture/condition"
         self.state(path, "Idle", "Running")

@@ -276,6 +276,12 @@ def test_a_temperature_that_is_not_recorded_is_assumed_and_said(whole: Worth) ->
     assert "TFF201.TT" in tags
 
 
+def test_what_the_wash_left_is_told_beside_the_yield(whole: Worth) -> None:
+    note = "1.3 % of the medium before was left by the wash-out: its particles are not subtracted"
+    assert note in whole.per_cell.notes
+    assert note not in stage(whole, "pool").notes
+
+
 def test_a_thermometer_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     def lose(story: EvStory) -> None:
         story.quality["TFF201.TT"] = BAD_NOT_CONNECTED
