@@ -6,7 +6,8 @@ What is clarified flows into the container that the filtration skid's feed inlet
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Protocol
 
 from simulators.cultivation import Cultivation
 from simulators.devices.bioreactor_nodes import ROOT as BIOREACTOR
@@ -42,6 +43,8 @@ class Counter(Protocol):
 
 class EvPlant(TffPlant):
     """All devices under one step. ``seed`` fixes the sensors' noise."""
+
+    devices: ClassVar[Mapping[str, str]] = DEVICES
 
     def __init__(
         self,
@@ -89,8 +92,8 @@ class EvPlant(TffPlant):
         if self.counter is not None:
             self.counter.step(dt_s)
 
-    def sample_of(self, kind: int) -> Sample:
-        """What a sample of a kind (see :class:`SampleKind`) contains."""
+    def sample_of(self, kind: str) -> Sample:
+        """What a sample of a kind (see :class:`SampleKind`) contains. ValueError for another kind."""
         return self._shelf.sample_of(kind)
 
     def inoculate(self, viable: float, viability: float = 0.95) -> None:

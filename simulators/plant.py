@@ -7,7 +7,8 @@ It has no wire and no clock: whoever has a clock calls :meth:`TffPlant.step`, wh
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
 from simulators.devices.balance import Balance, BalanceParameters
 from simulators.devices.link import BalanceLink, ModbusLink, SkidLink
@@ -32,6 +33,8 @@ DEVICES: Final = {SKID: "modbus-tcp", RETENTATE_BALANCE: "mt-sics", PERMEATE_BAL
 
 class TffPlant:
     """Skid, process and balances under one step. ``seed`` fixes the sensors' noise."""
+
+    devices: ClassVar[Mapping[str, str]] = DEVICES
 
     def __init__(self, parameters: ProcessParameters | None = None, seed: int = 0) -> None:
         self.time_s = 0.0
