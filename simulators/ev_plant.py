@@ -5,8 +5,8 @@ What is clarified flows into the container that the filtration skid's feed inlet
 
 from __future__ import annotations
 
-from dataclasses import replace
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Final, Protocol
 
 from simulators.cultivation import Cultivation
@@ -15,11 +15,13 @@ from simulators.devices.link import BioreactorLink, ModbusLink, StationLink
 from simulators.devices.sensors import Sensor
 from simulators.plant import DEVICES as TFF_DEVICES
 from simulators.plant import SKID, TffPlant, share_of_change
+from simulators.process.bench import Bench
 from simulators.process.bioreactor import BioreactorParameters
 from simulators.process.liquid import Liquid
+from simulators.process.nta import SampleProperties
 from simulators.process.tff import ProcessParameters
 from simulators.process.vessels import Stock
-from simulators.sampling import Sample, SampleKind, SampleShelf
+from simulators.sampling import SampleKind, SampleShelf
 
 STATION: Final = "BR101-ST"
 COUNTER: Final = "NTA301"
@@ -60,6 +62,7 @@ class EvPlant(TffPlant):
         self.station_link = StationLink(self.cultivation.station)
         self.counter: Counter | None = None
         """A counter that is plugged in here is stepped, saved and restored with the plant."""
+        self.bench = Bench()
         self._shelf = SampleShelf(self._sampled)
         self._start = self._liquids_total()
 
@@ -92,7 +95,7 @@ class EvPlant(TffPlant):
         if self.counter is not None:
             self.counter.step(dt_s)
 
-    def sample_of(self, kind: str) -> Sample:
+    def sample_of(self, kind: str) -> SampleProperties:
         """What a sample of a kind (see :class:`SampleKind`) contains. ValueError for another kind."""
         return self._shelf.sample_of(kind)
 
@@ -100,9 +103,17 @@ class EvPlant(TffPlant):
         """Put cells into the bioreactor by hand. ValueError without medium, or for odd numbers."""
         self.cultivation.process.inoculate(viable, viability)
 
+    def formulate(self, volume_ml: float) -> None:
+        """Pour the product together with so many mL of buffer. ValueError when that cannot be."""
+        self.bench.formulate(self.process.ledger.product, self.process.ledger.buffer, volume_ml)
+
+    def sterile_filter(self) -> None:
+        """Press the formulated product through a sterilising filter. ValueError when there is too little."""
+        self.bench.sterile_filter()
+
     def state(self) -> dict[str, Any]:
         """What outlives a loss of power: cells, liquids, membrane, retentive memories."""
-        own = {"cultivation": self.cultivation.state(), "samples": self._shelf.state()}
+        own = {"cultivation": self.cultivation.state(), "samples": self._shelf.state(), "bench": self.bench.state()}
         counter = {} if self.counter is None else {"counter": self.counter.state()}
         return super().state() | own | counter
 
@@ -114,12 +125,13 @@ class EvPlant(TffPlant):
         super().restore(state)
         self.cultivation.restore(state["cultivation"])
         self._shelf.restore(state["samples"])
+        self.bench.restore(state["bench"])
         if self.counter is not None and "counter" in state:
             self.counter.restore(state["counter"])
 
     def truth(self) -> dict[str, Any]:
         """What really is, for testers: the skid's as :meth:`TffPlant.truth`, and the bioreactor's under its name."""
-        return super().truth() | {BIOREACTOR: self.cultivation.truth()}
+        return super().truth() | {BIOREACTOR: self.cultivation.truth(), "bench": self.bench.truth()}
 
     def _sampled(self) -> dict[SampleKind, tuple[Liquid, ...]]:
         bags, ledger = self.cultivation.process.bags, self.process.ledger
@@ -127,14 +139,14 @@ class EvPlant(TffPlant):
             SampleKind.MEDIUM: (bags.production,),
             SampleKind.POOL: (bags.pool,),
             SampleKind.CLARIFIED: (ledger.feed,),
-            SampleKind.CONCENTRATE: (ledger.retentate, ledger.hold_up),
+            SampleKind.CONCENTRATE: (ledger.product,),
             SampleKind.PERMEATE: (ledger.permeate,),
-            SampleKind.PRODUCT: (ledger.product,),
+            SampleKind.PRODUCT: (self.bench.filtered,),
         }
 
     def _liquids_total(self) -> Liquid:
         total = self.process.ledger.total()
-        for place in self.cultivation.process.bags.places().values():
+        for place in (*self.cultivation.process.bags.places().values(), *self.bench.places().values()):
             total.add(place)
         return total
 
@@ -143,6 +155,7 @@ class EvPlant(TffPlant):
         process = self.cultivation.process
         now = self._liquids_total()
         now.evs += self.process.membrane.adsorbed_evs + self.process.ledger.destroyed_evs + process.filtered_evs
+        now.evs += self.bench.filtered_evs
         now.evs += process.culture.lost_evs - process.culture.released_evs
         now.glucose_umol += process.culture.used_glucose_umol
         now.lactate_umol -= process.culture.made_lactate_umol

@@ -13,16 +13,19 @@ import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from simulators.clock import NS, Pace, SpeedFile, monotonic_s, sleep_until
-from simulators.ev_plant import BIOREACTOR, COUNTER, EvPlant
+from simulators.devices.bioreactor_nodes import ROOT as BIOREACTOR
+from simulators.devices.nta_counter import NtaCounter
+from simulators.ev_plant import COUNTER, EvPlant
 from simulators.fault_models import FaultError
 from simulators.faults import Faults, TimedFault, step
 from simulators.plant import TffPlant
 from simulators.state_file import StateDamagedError, read_state, write_atomically
 from simulators.wire.control import ControlServer
 from simulators.wire.modbus import ModbusServer
+from simulators.wire.nta_folder import NtaFolder
 from simulators.wire.opcua import OpcUaServer
 from simulators.wire.serial_line import SerialLine
 
@@ -41,19 +44,11 @@ class AlreadyServedError(Exception):
     """Other simulators serve this data directory."""
 
 
-class Folder(Protocol):
-    """The file side of an instrument that talks through folders."""
-
-    def open(self) -> None:
-        """Make the folders. OSError."""
-
-    def poll(self) -> None:
-        """Look for what has come, and write what is due; called at each step."""
-
-
-def plug_in_counter(plant: EvPlant, worklists: Path, exports: Path) -> Folder | None:
-    """Put a particle counter into ``plant.counter``, and give its folders; None when there is none to simulate."""
-    return None
+def plug_in_counter(plant: EvPlant, worklists: Path, exports: Path) -> NtaFolder:
+    """Put a particle counter into ``plant.counter``, and give its folders."""
+    counter = NtaCounter(plant.sample_of)
+    plant.counter = counter
+    return NtaFolder(counter, worklists, exports)
 
 
 class PlantServer:
@@ -73,6 +68,8 @@ class PlantServer:
             "worklists": data.resolve() / "nta" / "worklists",
             "exports": data.resolve() / "nta" / "exports",
         }
+        self._archive = data.resolve() / "nta" / "archive"
+        """A folder for whoever takes exports."""
         self._folder = plug_in_counter(self.plant, **self._folders) if isinstance(self.plant, EvPlant) else None
         saved = read_state(self._state_file) or {}
         self._restore(saved)
@@ -103,6 +100,7 @@ class PlantServer:
                 stack.callback(line.unplug)
             if self._folder is not None:
                 self._folder.open()
+                self._archive.mkdir(parents=True, exist_ok=True)
             self.keep_up()
             self.save()
             stack.callback(self.save)
@@ -121,7 +119,8 @@ class PlantServer:
         devices: dict[str, Any] = {name: {"host": HOST, "port": server.port} for name, server in self._modbus.items()}
         if self._opcua is not None:
             devices = {BIOREACTOR: {"url": self._opcua.url}, **devices}
-            devices[COUNTER] = {name: str(path) for name, path in self._folders.items()}
+            folders = self._folders | {"archive": self._archive}
+            devices[COUNTER] = {name: str(path) for name, path in folders.items()}
         balances = {
             name: {"port": str(line.path), "serial_number": self.plant.balances[name].parameters.serial}
             for name, line in self._lines.items()
