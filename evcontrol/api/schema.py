@@ -332,10 +332,14 @@ class BatchCommand(Message):
 
 
 class Answer(Message):
-    """An answer to a prompt: a number (in the prompt's unit), a choice, a text, or yes."""
+    """An answer to a prompt: a number (in the prompt's unit), a choice, a text, or yes.
+
+    A prompt with a ``meaning`` is signed by its answer: the password proves anew who signs.
+    """
 
     value: bool | FiniteFloat | Annotated[str, StringConstraints(max_length=2000)]
     comment: Comment = ""
+    password: Password | None = None
 
 
 class ReconciliationItem(Message):
@@ -408,6 +412,12 @@ class Topic(StrEnum):
     OWNERS = "owners"
     UNITS = "units"
     LOOPS = "loops"
+
+
+class Beat(Message):
+    """A sign of life while there is nothing else to say; ``beat`` is process time, UTC ns."""
+
+    beat: int
 
 
 class StatusEvent(Message):
