@@ -194,10 +194,10 @@ class Client:
         return await self._call(list[PromptView], "GET", "/api/prompts")
 
     async def answer(
-        self, batch: str, prompt: str, value: bool | float | str, comment: str = "", password: str | None = None
+        self, batch: str, prompt: str, value: bool | float | str, comment: str = "", password: str = ""
     ) -> None:
-        """Answer a question; one with a meaning is signed with the password."""
-        body = {"value": value, "comment": comment, "password": password}
+        """Answer a question; ``password`` signs the answer to one that has a meaning."""
+        body = {"value": value, "comment": comment, "password": password or None}
         answer = _with_secrets(Answer.model_validate(body))
         await self._call(NoneType, "POST", _path("batches", batch, "prompts", prompt, "answer"), answer)
 

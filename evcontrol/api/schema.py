@@ -334,7 +334,7 @@ class BatchCommand(Message):
 class Answer(Message):
     """An answer to a prompt: a number (in the prompt's unit), a choice, a text, or yes.
 
-    A prompt with a ``meaning`` is signed by its answer: the password proves anew who signs.
+    ``password`` signs it, where the prompt has a meaning.
     """
 
     value: bool | FiniteFloat | Annotated[str, StringConstraints(max_length=2000)]
