@@ -1,4 +1,4 @@
-"""The simulated equipment of a whole EV batch: bioreactor and station, filtration skid and balances, particle counter.
+"""The simulated equipment of a whole EV batch: bioreactor and station, skid and balances, particle counter, a bench.
 
 What is clarified flows into the container that the filtration skid's feed inlet draws from; there is no other feed.
 """
@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final, Protocol
 
 from simulators.cultivation import Cultivation
-from simulators.devices.bioreactor_nodes import ROOT as BIOREACTOR
+from simulators.devices.bioreactor_nodes import ROOT
 from simulators.devices.link import BioreactorLink, ModbusLink, StationLink
 from simulators.devices.sensors import Sensor
 from simulators.plant import DEVICES as TFF_DEVICES
@@ -23,6 +23,7 @@ from simulators.process.tff import ProcessParameters
 from simulators.process.vessels import Stock
 from simulators.sampling import SampleKind, SampleShelf
 
+BIOREACTOR: Final = ROOT
 STATION: Final = "BR101-ST"
 COUNTER: Final = "NTA301"
 
@@ -104,16 +105,22 @@ class EvPlant(TffPlant):
         self.cultivation.process.inoculate(viable, viability)
 
     def formulate(self, volume_ml: float) -> None:
-        """Pour the product together with so many mL of buffer. ValueError when that cannot be."""
+        """Pour the product together with so much of the skid's buffer, by hand. ValueError without product."""
+        self._shelf.look()
         self.bench.formulate(self.process.ledger.product, self.process.ledger.buffer, volume_ml)
 
     def sterile_filter(self) -> None:
-        """Press the formulated product through a sterilising filter. ValueError when there is too little."""
+        """Press the formulated product through a filter, by hand. ValueError when there is too little."""
+        self._shelf.look()
         self.bench.sterile_filter()
 
     def state(self) -> dict[str, Any]:
         """What outlives a loss of power: cells, liquids, membrane, retentive memories."""
-        own = {"cultivation": self.cultivation.state(), "samples": self._shelf.state(), "bench": self.bench.state()}
+        own = {
+            "cultivation": self.cultivation.state(),
+            "bench": self.bench.state(),
+            "samples": self._shelf.state(),
+        }
         counter = {} if self.counter is None else {"counter": self.counter.state()}
         return super().state() | own | counter
 
@@ -124,24 +131,31 @@ class EvPlant(TffPlant):
         """
         super().restore(state)
         self.cultivation.restore(state["cultivation"])
-        self._shelf.restore(state["samples"])
         self.bench.restore(state["bench"])
+        self._shelf.restore(state["samples"])
         if self.counter is not None and "counter" in state:
             self.counter.restore(state["counter"])
 
     def truth(self) -> dict[str, Any]:
         """What really is, for testers: the skid's as :meth:`TffPlant.truth`, and the bioreactor's under its name."""
-        return super().truth() | {BIOREACTOR: self.cultivation.truth(), "bench": self.bench.truth()}
+        bench = self.bench
+        return super().truth() | {
+            BIOREACTOR: self.cultivation.truth(),
+            "bench": bench.state(),
+            "formulated_g": bench.formulated.mass_g,
+            "filtered_g": bench.filtered.mass_g,
+        }
 
     def _sampled(self) -> dict[SampleKind, tuple[Liquid, ...]]:
-        bags, ledger = self.cultivation.process.bags, self.process.ledger
+        bags, ledger, bench = self.cultivation.process.bags, self.process.ledger, self.bench
+        product = bench.filtered if bench.filtered.volume_ml > 0.0 else bench.formulated
         return {
             SampleKind.MEDIUM: (bags.production,),
             SampleKind.POOL: (bags.pool,),
             SampleKind.CLARIFIED: (ledger.feed,),
             SampleKind.CONCENTRATE: (ledger.product,),
             SampleKind.PERMEATE: (ledger.permeate,),
-            SampleKind.PRODUCT: (self.bench.filtered,),
+            SampleKind.PRODUCT: (product,),
         }
 
     def _liquids_total(self) -> Liquid:
@@ -155,8 +169,7 @@ class EvPlant(TffPlant):
         process = self.cultivation.process
         now = self._liquids_total()
         now.evs += self.process.membrane.adsorbed_evs + self.process.ledger.destroyed_evs + process.filtered_evs
-        now.evs += self.bench.filtered_evs
-        now.evs += process.culture.lost_evs - process.culture.released_evs
+        now.evs += process.culture.lost_evs - process.culture.released_evs + self.bench.filtered_evs
         now.glucose_umol += process.culture.used_glucose_umol
         now.lactate_umol -= process.culture.made_lactate_umol
         shares = {name: share_of_change(now, self._start, name) for name in Liquid.__slots__ if name != "foreign_evs"}

@@ -1,8 +1,8 @@
 """The testers' port: one JSON document per line asks, one per line answers.
 
 ``{"do": "truth"}``, ``{"do": "faults"}``, ``{"do": "begin", "fault": {"kind": ...}, "for_s": 10}``,
-``{"do": "end", "number": 1}``, ``{"do": "end_all"}``; with a bioreactor also
-``{"do": "inoculate", "viable": 2e8}``, ``{"do": "formulate", "volume_ml": 20}``, ``{"do": "sterile_filter"}`` and
+``{"do": "end", "number": 1}``, ``{"do": "end_all"}``. What hands do at the equipment of a whole EV batch:
+``{"do": "inoculate", "viable": 2e8}``, ``{"do": "formulate", "volume_ml": 20}``, ``{"do": "sterile_filter"}``,
 ``{"do": "sample", "kind": "pool"}``. An answer is ``{"ok": ...}`` or ``{"error": "one line"}``.
 """
 
