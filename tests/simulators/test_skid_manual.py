@@ -8,8 +8,9 @@ from ruamel.yaml import YAML
 
 from simulators.devices import skid_registers as registers
 from simulators.devices.registers import Fault, ModbusFault
-from simulators.devices.skid import SENSORS, WATCHDOG_SCANS, WIRE_SCAN_S
+from simulators.devices.skid import SENSORS
 from simulators.devices.skid_registers import FQ_STOP, HOLDING, INPUT, INPUT_WORDS, Holding
+from simulators.devices.watchdog import WATCHDOG_SCANS, WIRE_SCAN_S
 from simulators.fault_models import Fault as FaultModel
 from simulators.faults import TimedFault, load_faults
 from simulators.plant import TffPlant
