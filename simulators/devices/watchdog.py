@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-WIRE_SCAN_S: Final = 0.05
 WATCHDOG_SCANS: Final = 3
 
 
@@ -25,7 +24,7 @@ class Watchdog:
 
     def left_s(self, setpoint_s: float) -> float:
         """Process time until it trips: not before the setpoint is over, nor before so many scans are."""
-        scans_s = (WATCHDOG_SCANS - self._unfed_scans) * (self.nominal_step_s or WIRE_SCAN_S)
+        scans_s = (WATCHDOG_SCANS - self._unfed_scans) * (self.nominal_step_s or 0.0)
         return max(0.0, setpoint_s - self.unfed_s, scans_s)
 
     def feed(self) -> None:
