@@ -128,6 +128,6 @@ def _fitted(node: Node | Missing, bound: BoundPoint) -> tuple[Node | Missing, Co
         return node, None
     assert isinstance(bound.point, OpcUaPoint)  # noqa: S101  (the driver has checked)
     try:
-        return node, Codec.of(node.type, bound.point, bound.tag)
+        return node, Codec.of(node.type, bound.point, bound.tag, bound.code_of)
     except ValueError as misfit:
         return Missing(str(misfit), BAD_CONFIGURATION), None
