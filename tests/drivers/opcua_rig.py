@@ -21,6 +21,7 @@ from drivers.opcua_session import in_process
 from evcontrol.clock import Clock, LiveClock, VirtualClock, run_virtual
 from evcontrol.signals import Frame, Tag, TagKind, TagTable
 from tests.drivers.build import link_is
+from tests.faultproxy import FaultProxy
 
 URI = "urn:test:bioreactor"
 TIMEOUT_S = 0.4
@@ -86,7 +87,7 @@ async def until(
     return result
 
 
-# -- equipment in this process -------------------------------------------------------------------------------------------
+# -- equipment in this process -----------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -154,7 +155,7 @@ def virtually(
     run_virtual(main)
 
 
-# -- a server of its own -------------------------------------------------------------------------------------------------
+# -- a server of its own -----------------------------------------------------------------------------------------------
 
 
 class ServerProcess:
@@ -209,27 +210,46 @@ class ServerProcess:
         return json.loads(self.process.stdout.readline())
 
 
+async def use(
+    port: int,
+    points: dict[str, dict[str, Any]],
+    test: Callable[[NamedOpcUaDriver], Awaitable[None]],
+    *,
+    ready: bool = True,
+    **options: Any,
+) -> None:
+    """Run ``test`` with a driver of a server on that port that is READY, unless told otherwise."""
+    async with asyncio.timeout(30):
+        driver = opcua_driver(LiveClock(), points, url=f"opc.tcp://127.0.0.1:{port}/plant", **options)
+        await driver.start()
+        try:
+            if ready:
+                await link_is(driver, LinkState.READY, BACK_S)
+            await test(driver)
+        finally:
+            await driver.stop()
+
+
 def on_server(
     server: ServerProcess,
     points: dict[str, dict[str, Any]],
     test: Callable[[NamedOpcUaDriver], Awaitable[None]],
-    *,
-    port: int | None = None,
-    ready: bool = True,
     **options: Any,
 ) -> None:
-    """Run ``test`` with a driver that is READY, unless told otherwise."""
+    """Run ``test`` with a driver of a server (see :func:`use`)."""
+    asyncio.run(use(server.port, points, test, **options))
+
+
+def behind_proxy(
+    server: ServerProcess,
+    points: dict[str, dict[str, Any]],
+    test: Callable[[NamedOpcUaDriver, FaultProxy], Awaitable[None]],
+    **options: Any,
+) -> None:
+    """Run ``test`` with a driver of a server behind a fault proxy (see :func:`use`)."""
 
     async def main() -> None:
-        async with asyncio.timeout(30):
-            url = f"opc.tcp://127.0.0.1:{port or server.port}/plant"
-            driver = opcua_driver(LiveClock(), points, url=url, **options)
-            await driver.start()
-            try:
-                if ready:
-                    await link_is(driver, LinkState.READY, BACK_S)
-                await test(driver)
-            finally:
-                await driver.stop()
+        async with FaultProxy(server.port, delay_s=2 * TIMEOUT_S) as proxy:
+            await use(proxy.port, points, lambda driver: test(driver, proxy), **options)
 
     asyncio.run(main())

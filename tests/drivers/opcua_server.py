@@ -1,10 +1,12 @@
 """An OPC UA server of asyncua's, as a process of its own: ``python opcua_server.py PORT [OPTION...]``.
 
 It tells its port when it listens, and then does what it is told, a JSON object a line, and answers each with a line:
-``{"set": {NAME: value}}``, ``{"status": {NAME: code}}``, ``{"forget": 1}`` (all subscriptions), ``{"skip": 1}`` (a number
-of a notification), ``{"writes": 1}`` (answers with what was written since the start). Options: ``swap`` puts another
-namespace before the plant's, ``user=PASSWORD`` lets in only the user ``op``, ``refuse=NAME`` refuses writes to it,
-``many=COUNT`` has so many variables more, ``every=SECONDS`` changes these by itself.
+``{"set": {NAME: value}}``, ``{"status": {NAME: code}}``, ``{"forget": 1}`` (all subscriptions), ``{"skip": 1}`` (the
+number of a notification), ``{"writes": 1}`` and ``{"sessions": 1}`` (answer with what was written since the start, and
+with the number of clients). Options: ``swap`` puts
+another namespace before the plant's, ``user=PASSWORD`` lets in only the user ``op``, ``refuse=NAME`` refuses writes to
+it, ``many=COUNT`` has so many variables more, ``every=SECONDS`` changes these by itself, ``slowest=SECONDS``
+is the shortest time between two notifications.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import json
 import logging
 import sys
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -63,8 +66,9 @@ class Plant:
         self.refused = given.get("refuse")
         self.uris = (OTHER, URI) if "swap" in given else (URI, OTHER)
         self.more = [f"V{i}" for i in range(int(given.get("many", "0")))]
+        self.slowest_s = float(given.get("slowest", "0"))
         self.every_s = float(given.get("every", "0"))
-        self.variables = VARIABLES | {name: (0.0, "Double") for name in self.more}
+        self.variables = VARIABLES | dict.fromkeys(self.more, (0.0, "Double"))
         self.nodes: dict[str, ua.NodeId] = {}
         self.written: list[tuple[str, Any]] = []
         self.server = Server(user_manager=None if self.password is None else OneUser(self.password))
@@ -85,7 +89,7 @@ class Plant:
             while not changing.done():
                 order = json.loads(await orders.get())
                 await self._obey(order)
-                tell(self.written if "writes" in order else "done")
+                tell(self._answer(order))
 
     async def _build(self) -> None:
         server = self.server
@@ -122,6 +126,13 @@ class Plant:
             return results
 
         service.write = write
+        create = server.iserver.subscription_service.create_subscription
+
+        async def create_subscription(params: Any, *rest: Any, **more: Any) -> ua.CreateSubscriptionResult:
+            interval_ms = max(params.RequestedPublishingInterval, 1000 * self.slowest_s)
+            return await create(replace(params, RequestedPublishingInterval=interval_ms), *rest, **more)
+
+        server.iserver.subscription_service.create_subscription = create_subscription
 
     async def _obey(self, order: dict[str, Any]) -> None:
         for name, value in order.get("set", {}).items():
@@ -134,6 +145,11 @@ class Plant:
         if "skip" in order:
             for subscription in subscriptions.subscriptions.values():
                 subscription._notification_seq += 1
+
+    def _answer(self, order: dict[str, Any]) -> Any:
+        if "sessions" in order:
+            return len(self.server.bserver.clients)
+        return self.written if "writes" in order else "done"
 
     async def _put(self, name: str, value: Any) -> None:
         variant = ua.Variant(value, ua.VariantType[self.variables[name][1]])
