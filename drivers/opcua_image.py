@@ -15,7 +15,7 @@ from drivers.opcua_session import Missing, Node, OpcUaSession, Sample
 from evcontrol.quality import BAD_CONFIGURATION, BAD_WAITING_FOR_INITIAL
 from evcontrol.signals import TimeArray
 
-SHOWN_MISTAKES: Final = 3
+SHOWN_MISTAKES: Final = 6
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class Image:
         ]
         words = [f"{tag}: {reason}" for tag, reason in missing[:SHOWN_MISTAKES]]
         if len(missing) > SHOWN_MISTAKES:
-            words.append(f"and {len(missing) - SHOWN_MISTAKES} points more")
+            words.append(f"and {len(missing) - SHOWN_MISTAKES} more")
         return "; ".join(words)
 
     def target(self, position: int) -> tuple[Node, Codec]:
@@ -128,6 +128,6 @@ def _fitted(node: Node | Missing, bound: BoundPoint) -> tuple[Node | Missing, Co
         return node, None
     assert isinstance(bound.point, OpcUaPoint)  # noqa: S101  (the driver has checked)
     try:
-        return node, Codec.of(node.type, bound.point, bound.tag)
+        return node, Codec.of(node.type, bound.point, bound.tag, bound.code_of)
     except ValueError as misfit:
         return Missing(str(misfit), BAD_CONFIGURATION), None
