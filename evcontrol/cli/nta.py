@@ -97,13 +97,14 @@ def _print(file: Path, export: NtaExport) -> None:
         ["Instrument", f"{export.instrument}, {export.software}"],
         ["Sample", export.sample or "not named"],
         ["Captured", export.captured_at or "not recorded"],
-        ["Measured, in the cell", f"{export.concentration_measured:.3g} particles/mL"],
+        ["Measured, in the cell", f"{export.concentration_measured:.2e} particles/mL"],
         ["Dilution", "not recorded" if export.dilution is None else f"{export.dilution:g}"],
-        ["Stock", "not known without the dilution" if stock is None else f"{stock:.3g} particles/mL"],
+        ["Stock", "not known without the dilution" if stock is None else f"{stock:.2e} particles/mL"],
         ["Mean, mode, SD", f"{sizes.mean:.1f}, {sizes.mode:.1f}, {sizes.sd:.1f} nm"],
         ["D10, D50, D90", f"{sizes.d10:.1f}, {sizes.d50:.1f}, {sizes.d90:.1f} nm"],
         ["Span", "-" if export.span is None else f"{export.span:.2f}"],
         ["Below 200 nm", "-" if share is None else f"{share:.1%}"],
+        ["Videos", f"{len(export.valid_replicates)} of {len(export.replicates)} are valid"],
         ["Valid tracks", str(export.tracks)],
         *([f"Warning{'' if i else ' of the instrument'}", words] for i, words in enumerate(export.warnings)),
         *([f"Check {check.name}", f"failed: {check.words}"] for check in export.checks if not check.passed),
@@ -117,4 +118,4 @@ def _row(one: Replicate) -> Sequence[str]:
     if one.sizes is None or one.concentration is None:
         return [one.name, "", "", "", "", "", f"failed: {one.reason}"]
     figures = (one.sizes.mean, one.sizes.mode, one.sizes.d50)
-    return [one.name, f"{one.concentration:.3g}", *(f"{size:.1f}" for size in figures), str(one.tracks), ""]
+    return [one.name, f"{one.concentration:.2e}", *(f"{size:.1f}" for size in figures), str(one.tracks), ""]
