@@ -188,9 +188,12 @@ class Client:
         """Questions that wait for a person."""
         return await self._call(list[PromptView], "GET", "/api/prompts")
 
-    async def answer(self, batch: str, prompt: str, value: bool | float | str, comment: str = "") -> None:
-        """Answer a question."""
-        answer = Answer(value=value, comment=comment)
+    async def answer(
+        self, batch: str, prompt: str, value: bool | float | str, comment: str = "", password: str = ""
+    ) -> None:
+        """Answer a question; ``password`` signs the answer to one that has a meaning."""
+        body = {"value": value, "comment": comment, "password": password or None}
+        answer = _with_secrets(Answer.model_validate(body))
         await self._call(NoneType, "POST", _path("batches", batch, "prompts", prompt, "answer"), answer)
 
     async def reconciliation(self, batch: str) -> Reconciliation:

@@ -332,10 +332,14 @@ class BatchCommand(Message):
 
 
 class Answer(Message):
-    """An answer to a prompt: a number (in the prompt's unit), a choice, a text, or yes."""
+    """An answer to a prompt: a number (in the prompt's unit), a choice, a text, or yes.
+
+    ``password`` signs it, where the prompt has a meaning.
+    """
 
     value: bool | FiniteFloat | Annotated[str, StringConstraints(max_length=2000)]
     comment: Comment = ""
+    password: Password | None = None
 
 
 class ReconciliationItem(Message):

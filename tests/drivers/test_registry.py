@@ -13,6 +13,7 @@ from drivers.driver import BoundPoint, LinkState, Model
 from drivers.modbus import ModbusDriver
 from drivers.mtsics import MtSicsDriver
 from drivers.nta_folder import NtaFolderDriver
+from drivers.opcua import OpcUaDriver
 from drivers.registry import GROUP, UnknownDriverError, driver_type, driver_types
 from evcontrol.clock import LiveClock
 from tests.drivers.build import tag
@@ -21,11 +22,13 @@ OPTIONS = {
     "modbus-tcp": {"host": "h"},
     "mt-sics": {"port": "/dev/ttyUSB0"},
     "nta-folder": {"worklists": "w", "exports": "e"},
+    "opc-ua": {"url": "opc.tcp://h:4840/", "namespace": "urn:n"},
 }
 POINTS = {
     "modbus-tcp": {"table": "holding", "address": 0, "type": "uint16"},
     "mt-sics": {"field": "weight"},
     "nta-folder": {"field": "conc_stock"},
+    "opc-ua": {"node": "TT"},
 }
 
 UNITS = {"nta-folder": "particle/mL"}
@@ -35,6 +38,7 @@ def test_the_shipped_drivers_are_found_by_name() -> None:
     assert driver_type("modbus-tcp") is ModbusDriver
     assert driver_type("mt-sics") is MtSicsDriver
     assert driver_type("nta-folder") is NtaFolderDriver
+    assert driver_type("opc-ua") is OpcUaDriver
     assert set(OPTIONS) <= set(driver_types())
 
 
