@@ -6,8 +6,8 @@ It has no wire and no clock: whoever has a clock calls :meth:`TffPlant.step`, wh
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, ClassVar, Final
 
 from simulators.devices.balance import Balance, BalanceParameters

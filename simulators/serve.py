@@ -12,10 +12,12 @@ import fcntl
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from simulators.clock import NS, Pace, SpeedFile, monotonic_s, sleep_until
+from simulators.devices.nta_counter import NtaCounter
 from simulators.ev_plant import BIOREACTOR, COUNTER, EvPlant
 from simulators.fault_models import FaultError
 from simulators.faults import Faults, TimedFault, step
@@ -23,6 +25,7 @@ from simulators.plant import TffPlant
 from simulators.state_file import StateDamagedError, read_state, write_atomically
 from simulators.wire.control import ControlServer
 from simulators.wire.modbus import ModbusServer
+from simulators.wire.nta_folder import NtaFolder
 from simulators.wire.opcua import OpcUaServer
 from simulators.wire.serial_line import SerialLine
 
@@ -33,6 +36,8 @@ SAVE_S: Final = 0.5
 """Real time between two writes of the state."""
 
 
+NEW: Final = datetime(2026, 1, 5, 8, 0)  # noqa: DTZ001  an instrument's clock has no zone
+"""What a counter's clock shows that nobody has set."""
 PLANTS: Final[tuple[type[TffPlant], ...]] = (TffPlant, EvPlant)
 """What can be served."""
 
@@ -41,19 +46,25 @@ class AlreadyServedError(Exception):
     """Other simulators serve this data directory."""
 
 
-class Folder(Protocol):
-    """The file side of an instrument that talks through folders."""
+def plug_in_counter(plant: EvPlant, worklists: Path, exports: Path, began: datetime = NEW) -> Callable[[], None]:
+    """Put a particle counter into a plant. What is returned looks after its folders and is called at each step.
 
-    def open(self) -> None:
-        """Make the folders. OSError."""
+    ``began`` is what the counter's clock showed when the plant was new. A plant that is restored is restored after
+    this and before the first call, which makes the folders and raises OSError when that fails.
+    """
+    counter = NtaCounter(plant.sample_of, COUNTER, began)
+    plant.counter = counter
+    folder = NtaFolder(counter, worklists, exports)
+    opened = False
 
-    def poll(self) -> None:
-        """Look for what has come, and write what is due; called at each step."""
+    def poll() -> None:
+        nonlocal opened
+        if not opened:
+            folder.open()
+            opened = True
+        folder.poll()
 
-
-def plug_in_counter(plant: EvPlant, worklists: Path, exports: Path) -> Folder | None:
-    """Put a particle counter into ``plant.counter``, and give its folders; None when there is none to simulate."""
-    return None
+    return poll
 
 
 class PlantServer:
@@ -69,17 +80,14 @@ class PlantServer:
         self._endpoints = data / "run" / "simulators.json"
         self._state_file = data / "simulator" / "state.json"
         self.plant = plant or TffPlant()
-        self._folders = {
-            "worklists": data.resolve() / "nta" / "worklists",
-            "exports": data.resolve() / "nta" / "exports",
-        }
-        self._folder = plug_in_counter(self.plant, **self._folders) if isinstance(self.plant, EvPlant) else None
+        self._folders = {name: data.resolve() / "nta" / name for name in ("worklists", "exports", "archive")}
+        self._pace = Pace(SpeedFile(data / "run" / "speed.jsonl", speed))
         saved = read_state(self._state_file) or {}
+        self._poll_counter = self._plug_in(saved.get("time_s", 0.0))
         self._restore(saved)
         self.faults = Faults(self.plant, timed or ())
         self._restore_faults(saved)
         self._old_ports: dict[str, int] = dict(saved.get("ports", {}))
-        self._pace = Pace(SpeedFile(data / "run" / "speed.jsonl", speed))
         self._modbus = {name: ModbusServer(link) for name, link in self.plant.modbus_links.items()}
         self._opcua = (
             OpcUaServer(self.plant.bioreactor_link, self._epoch_s) if isinstance(self.plant, EvPlant) else None
@@ -101,8 +109,6 @@ class PlantServer:
             await self._control.start(HOST)
             for line in self._lines.values():
                 stack.callback(line.unplug)
-            if self._folder is not None:
-                self._folder.open()
             self.keep_up()
             self.save()
             stack.callback(self.save)
@@ -118,16 +124,18 @@ class PlantServer:
 
     def endpoints(self) -> dict[str, Any]:
         """Where everything listens: options of each device, and the testers' port."""
-        devices: dict[str, Any] = {name: {"host": HOST, "port": server.port} for name, server in self._modbus.items()}
-        if self._opcua is not None:
-            devices = {BIOREACTOR: {"url": self._opcua.url}, **devices}
-            devices[COUNTER] = {name: str(path) for name, path in self._folders.items()}
-        balances = {
-            name: {"port": str(line.path), "serial_number": self.plant.balances[name].parameters.serial}
-            for name, line in self._lines.items()
+        options: dict[str, dict[str, Any]] = {
+            name: {"host": HOST, "port": server.port} for name, server in self._modbus.items()
         }
+        if self._opcua is not None:
+            options[BIOREACTOR] = {"url": self._opcua.url}
+            options[COUNTER] = {name: str(path) for name, path in self._folders.items()}
+        for name, line in self._lines.items():
+            serial = self.plant.balances[name].parameters.serial
+            options[name] = {"port": str(line.path), "serial_number": serial}
+        devices = {name: options[name] for name in self.plant.devices}
         control = {"host": HOST, "port": self._control.port}
-        return {"simulated": True, "pid": os.getpid(), "devices": devices | balances, "control": control}
+        return {"simulated": True, "pid": os.getpid(), "devices": devices, "control": control}
 
     async def run(self) -> None:
         """Step the plant every :data:`STEP_S` of real time, and keep its state."""
@@ -155,8 +163,7 @@ class PlantServer:
             else:
                 line.unplug()
             line.send(link.stream())
-        if self._folder is not None:
-            self._folder.poll()
+        self._poll_counter()
 
     def save(self) -> None:
         """Keep the state on disk."""
@@ -187,6 +194,15 @@ class PlantServer:
     def _epoch_s(self) -> float:
         """The UTC time at which the plant's process time was 0."""
         return self._pace.now_ns() / NS - self.plant.time_s
+
+    def _plug_in(self, time_s: object) -> Callable[[], None]:
+        """Plug a counter in whose clock is as far as the plant's; ``time_s`` is what the plant's will show."""
+        if not isinstance(self.plant, EvPlant):
+            return lambda: None
+        began_s = self._pace.now_ns() / NS - (time_s if isinstance(time_s, (int, float)) else 0.0)
+        # An instrument's clock has no zone; this one is set to UTC.
+        began = datetime.fromtimestamp(began_s, UTC).replace(tzinfo=None)
+        return plug_in_counter(self.plant, self._folders["worklists"], self._folders["exports"], began)
 
     def _restore(self, saved: dict[str, Any]) -> None:
         if not saved:

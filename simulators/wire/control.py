@@ -1,7 +1,8 @@
 """The testers' port: one JSON document per line asks, one per line answers.
 
 ``{"do": "truth"}``, ``{"do": "faults"}``, ``{"do": "begin", "fault": {"kind": ...}, "for_s": 10}``,
-``{"do": "end", "number": 1}``, ``{"do": "end_all"}``; with a bioreactor also ``{"do": "inoculate", "viable": 2e8}``, and
+``{"do": "end", "number": 1}``, ``{"do": "end_all"}``. What hands do at the equipment of a whole EV batch:
+``{"do": "inoculate", "viable": 2e8}``, ``{"do": "formulate", "volume_ml": 20}``, ``{"do": "sterile_filter"}``,
 ``{"do": "sample", "kind": "pool"}``. An answer is ``{"ok": ...}`` or ``{"error": "one line"}``.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from simulators.ev_plant import EvPlant
@@ -79,7 +81,9 @@ class ControlServer:
             "inoculate": lambda request: plant.inoculate(
                 _number(request, "viable"), _number(request, "viability", 0.95)
             ),
-            "sample": lambda request: plant.sample_of(str(request.get("kind")))._asdict(),
+            "formulate": lambda request: plant.formulate(_number(request, "volume_ml")),
+            "sterile_filter": lambda _: plant.sterile_filter(),
+            "sample": lambda request: asdict(plant.sample_of(str(request.get("kind")))),
         }
 
     def _begin(self, request: dict[str, Any]) -> int:

@@ -57,9 +57,18 @@ def test_it_runs_from_inoculated_cells_to_a_counted_and_stored_product(whole: tu
     kinds = set(counts(data))
     assert kinds == {"medium", "pool", "clarified", "concentrate", "permeate", "product"}
     containers = suite.engine.view.containers
-    assert {body["type"] for body in containers.values()} >= {"pool", "clarified", "product", "formulated", "filtered", "vial"}
+    assert {body["type"] for body in containers.values()} >= {
+        "pool",
+        "clarified",
+        "product",
+        "formulated",
+        "filtered",
+        "vial",
+    }
     signed = [event for event in read_events(data / "journal") if event.kind is Kind.SIGNATURE]
-    assert [event.body["meaning"] for event in signed] == ["I have filled, labelled and stored these containers as stated"]
+    assert [event.body["meaning"] for event in signed] == [
+        "I have filled, labelled and stored these containers as stated"
+    ]
 
 
 def test_what_the_counter_says_of_each_liquid_is_what_is_in_it(whole: tuple[Path, EvSuite]) -> None:
