@@ -16,6 +16,8 @@ from drivers.driver import LinkState, Model, Outcome
 from drivers.modbus import REFUSALS, ModbusOptions, Watchdog
 from drivers.modbus_points import ModbusPoint
 from drivers.mtsics import BalanceField, MtSicsOptions, MtSicsPoint
+from drivers.opcua_options import Mode, OpcUaOptions, OpcUaWatchdog, Trigger
+from drivers.opcua_points import DataType, OpcUaPoint
 from drivers.registry import driver_types
 from evcontrol import quality
 from evcontrol.plant.load import parse_plant
@@ -28,6 +30,7 @@ SHIPPED = (Path(__file__).parents[2] / "config" / "plants" / "tff.yaml").read_te
 
 MODELS: dict[str, tuple[tuple[type[Model], str], ...]] = {
     "modbus-tcp": ((ModbusOptions, "### Options"), (Watchdog, "`watchdog`:"), (ModbusPoint, "### Point")),
+    "opc-ua": ((OpcUaOptions, "### Options"), (OpcUaWatchdog, "`watchdog`:"), (OpcUaPoint, "### Point")),
     "mt-sics": ((MtSicsOptions, "### Options"), (MtSicsPoint, "### Point")),
 }
 TABLES = [(driver, model, after) for driver, models in MODELS.items() for model, after in models]
@@ -66,7 +69,7 @@ def test_every_field_is_named_and_none_that_does_not_exist(driver: str, model: t
     assert set(rows(driver, after)) == set(model.model_fields)
 
 
-@pytest.mark.parametrize(("driver", "model", "after"), TABLES[:4], ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(("driver", "model", "after"), TABLES[:7], ids=lambda value: getattr(value, "__name__", value))
 def test_every_default_is_the_one_of_the_code(driver: str, model: type[Model], after: str) -> None:
     for name, (_, default, *_) in rows(driver, after).items():
         assert default.strip("`").removesuffix(".0") == shown(model.model_fields[name].default), name
@@ -97,6 +100,9 @@ def test_every_choice_is_named() -> None:
         values = rows("modbus-tcp", "### Point")[name][0]
         assert [f"`{value}`" for value in re.findall(r"`(\w+)`", values)] == list(words_of(kind))
     assert all(word in section("mt-sics") for word in words_of(BalanceField))
+    for name, kind in (("mode", Mode), ("trigger", Trigger)):
+        assert re.findall(r"`\w+`", rows("opc-ua", "### Options")[name][0]) == list(words_of(kind))
+    assert all(kind.value in section("opc-ua") for kind in DataType)
     assert all(word in REFERENCE for word in words_of(LinkState))
     assert all(f"| {outcome.value} |" in REFERENCE for outcome in Outcome)
 
