@@ -20,8 +20,10 @@ SHOWN_MISTAKES: Final = 6
 
 @dataclass(slots=True)
 class Counts:
-    """What went wrong with what a server reported, since the start."""
+    """What a server reported, and what went wrong with it, since the start."""
 
+    samples: int = 0
+    """Samples that were reported."""
     overflows: int = 0
     """Samples before which the server had to throw some away, because its queue of the item was full."""
     gaps: int = 0
@@ -81,6 +83,7 @@ class Image:
             if 0 <= place < len(self.found):
                 position = self.found[place]
                 status, overflow = without_overflow(sample.status)
+                self._counts.samples += 1
                 self._counts.overflows += overflow
                 if position not in self._asked_until:
                     self._put(position, sample.value, status, sample.source_t)

@@ -20,6 +20,8 @@ from drivers.nta_folder import NtaFolderOptions, NtaFolderPoint
 from drivers.nta_ledger import KINDS
 from drivers.nta_values import WRITABLE, NtaField, unit_of
 from drivers.nta_watch import State
+from drivers.opcua_options import Mode, OpcUaOptions, OpcUaWatchdog, Trigger
+from drivers.opcua_points import DataType, OpcUaPoint
 from drivers.registry import driver_types
 from evcontrol import quality
 from evcontrol.plant.load import parse_plant
@@ -32,6 +34,7 @@ SHIPPED = (Path(__file__).parents[2] / "config" / "plants" / "tff.yaml").read_te
 
 MODELS: dict[str, tuple[tuple[type[Model], str], ...]] = {
     "modbus-tcp": ((ModbusOptions, "### Options"), (Watchdog, "`watchdog`:"), (ModbusPoint, "### Point")),
+    "opc-ua": ((OpcUaOptions, "### Options"), (OpcUaWatchdog, "`watchdog`:"), (OpcUaPoint, "### Point")),
     "mt-sics": ((MtSicsOptions, "### Options"), (MtSicsPoint, "### Point")),
     "nta-folder": ((NtaFolderOptions, "### Options"), (NtaFolderPoint, "### Point")),
 }
@@ -123,6 +126,9 @@ def test_every_choice_is_named() -> None:
         values = rows("modbus-tcp", "### Point")[name][0]
         assert [f"`{value}`" for value in re.findall(r"`(\w+)`", values)] == list(words_of(kind))
     assert all(word in section("mt-sics") for word in words_of(BalanceField))
+    for name, kind in (("mode", Mode), ("trigger", Trigger)):
+        assert re.findall(r"`\w+`", rows("opc-ua", "### Options")[name][0]) == list(words_of(kind))
+    assert all(kind.value in section("opc-ua") for kind in DataType)
     assert all(word in REFERENCE for word in words_of(LinkState))
     assert all(f"| {outcome.value} |" in REFERENCE for outcome in Outcome)
 
