@@ -49,7 +49,7 @@ async def _cells_outlive_their_engine(data: Path) -> None:
         assert culture["surroundings"]["stress"] < 0.5
 
         await cell.start_engine()
-        assert cell.picture.batches[cell.batch].summary.state == "Held"
+        assert (await cell.client.batch(cell.batch)).summary.state == "Held"
         shown = await cell.client.reconciliation(cell.batch)
         assert shown.outage_s >= HOURS_S
         assert any("BR101.WT_VESSEL" in item.what for item in shown.items)
