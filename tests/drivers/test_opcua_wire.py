@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from drivers import opcua_client
 from drivers.driver import LinkState, Outcome
 from evcontrol.quality import BAD_CONFIGURATION, BAD_OUT_OF_RANGE, BAD_SENSOR_FAILURE, GOOD
 from evcontrol.signals import TagKind
@@ -189,6 +190,31 @@ async def _reads(driver: NamedOpcUaDriver) -> None:
 async def _is_refused(driver: NamedOpcUaDriver) -> None:
     await link_is(driver, LinkState.REFUSED, BACK_S, "the server does not let")
     assert "secret" not in driver.link.reason
+
+
+def test_the_channel_is_renewed_without_anybody_noticing(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opcua_client, "CHANNEL_LIFETIME_MS", 200)
+    renewed = []
+    renew = opcua_client.TcpOpcUaSession._open_channel
+
+    async def counted(session: opcua_client.TcpOpcUaSession, kind: object) -> float:
+        renewed.append(kind)
+        return await renew(session, kind)
+
+    monkeypatch.setattr(opcua_client.TcpOpcUaSession, "_open_channel", counted)
+
+    async def test(driver: NamedOpcUaDriver) -> None:
+        links = []
+        driver.on_link = links.append
+        while len(renewed) < 4:
+            assert (await driver.write({"SP": 1.0}))["SP"].outcome is Outcome.CONFIRMED
+            assert (await values_of(driver))["TT"][1] == GOOD
+            await asyncio.sleep(SCAN_S)
+        assert links == []
+
+    on_server(server, nodes("TT", "SP"), test)
 
 
 def test_nothing_is_logged_and_every_session_is_ended(server: ServerProcess, caplog: pytest.LogCaptureFixture) -> None:
