@@ -86,6 +86,7 @@ def browse_path(names: Sequence[str], namespace: int) -> ua.BrowsePath:
     for name in names:
         step = ua.RelativePathElement(
             ReferenceTypeId=standard(ObjectIds.HierarchicalReferences),
+            IsInverse=False,  # type: ignore[arg-type]
             IncludeSubtypes=True,  # type: ignore[arg-type]
             TargetName=ua.QualifiedName(name, namespace),
         )

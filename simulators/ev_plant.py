@@ -18,9 +18,10 @@ from simulators.plant import SKID, TffPlant, share_of_change
 from simulators.process.bench import Bench
 from simulators.process.bioreactor import BioreactorParameters
 from simulators.process.liquid import Liquid
+from simulators.process.nta import SampleProperties
 from simulators.process.tff import ProcessParameters
 from simulators.process.vessels import Stock
-from simulators.sampling import Sample, SampleKind, SampleShelf
+from simulators.sampling import SampleKind, SampleShelf
 
 BIOREACTOR: Final = ROOT
 STATION: Final = "BR101-ST"
@@ -95,7 +96,7 @@ class EvPlant(TffPlant):
         if self.counter is not None:
             self.counter.step(dt_s)
 
-    def sample_of(self, kind: str) -> Sample:
+    def sample_of(self, kind: str) -> SampleProperties:
         """What a sample of a kind (see :class:`SampleKind`) contains. ValueError for another kind."""
         return self._shelf.sample_of(kind)
 

@@ -64,7 +64,7 @@ class TffPlant:
 
     def pace(self, nominal_step_s: float) -> None:
         """Tell every controller how many process seconds pass between two of its scans."""
-        self.skid.nominal_step_s = nominal_step_s
+        self.skid.watchdog.nominal_step_s = nominal_step_s
 
     def step(self, dt_s: float) -> None:
         """Let ``dt_s`` seconds of process time pass."""

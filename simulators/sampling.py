@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 from simulators.process.liquid import Liquid
+from simulators.process.nta import SampleProperties
 
 
 class SampleKind(StrEnum):
@@ -22,16 +23,8 @@ class SampleKind(StrEnum):
     PRODUCT = "product"
 
 
-class Sample(NamedTuple):
-    """Particles per mL of the undiluted sample; sizes log-normal around a mode, ``spread`` that of the logarithm."""
-
-    particles_per_ml: float
-    mode_nm: float
-    spread: float
-
-
-BEADS: Final = Sample(1.0e10, 100.0, 0.05)
-DILUENT: Final = Sample(2.0e6, 90.0, 0.5)
+BEADS: Final = SampleProperties(1.0e10, 100.0, 0.05)
+DILUENT: Final = SampleProperties(2.0e6, 90.0, 0.5)
 CELL_EVS: Final = (118.0, 0.30)
 FOREIGN_EVS: Final = (95.0, 0.40)
 LEAST_ML: Final = 0.5
@@ -55,7 +48,7 @@ class SampleShelf:
                 foreign = sum(liquid.foreign_evs for liquid in liquids)
                 self._latest[kind] = (evs / volume, foreign / evs if evs > 0.0 else 0.0)
 
-    def sample_of(self, kind: str) -> Sample:
+    def sample_of(self, kind: str) -> SampleProperties:
         """What a sample of a kind contains; of a container that was never filled, what is in the diluent.
 
         ValueError for what is no kind of sample.
@@ -68,7 +61,7 @@ class SampleShelf:
             return DILUENT
         per_ml, foreign = self._latest[which]
         mode, spread = (own + foreign * (other - own) for own, other in zip(CELL_EVS, FOREIGN_EVS, strict=True))
-        return Sample(per_ml, mode, spread)
+        return SampleProperties(per_ml, mode, spread)
 
     def state(self) -> dict[str, list[float]]:
         """The latest compositions, for :meth:`restore`."""

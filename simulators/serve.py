@@ -22,7 +22,6 @@ from simulators.ev_plant import BIOREACTOR, COUNTER, EvPlant
 from simulators.fault_models import FaultError
 from simulators.faults import Faults, TimedFault, step
 from simulators.plant import TffPlant
-from simulators.process.nta import SampleProperties
 from simulators.state_file import StateDamagedError, read_state, write_atomically
 from simulators.wire.control import ControlServer
 from simulators.wire.modbus import ModbusServer
@@ -53,7 +52,7 @@ def plug_in_counter(plant: EvPlant, worklists: Path, exports: Path, began: datet
     ``began`` is what the counter's clock showed when the plant was new. A plant that is restored is restored after
     this and before the first call, which makes the folders and raises OSError when that fails.
     """
-    counter = NtaCounter(lambda kind: SampleProperties(*plant.sample_of(kind)), COUNTER, began)
+    counter = NtaCounter(plant.sample_of, COUNTER, began)
     plant.counter = counter
     folder = NtaFolder(counter, worklists, exports)
     opened = False

@@ -22,6 +22,7 @@ from evcontrol.api.picture import Picture
 from evcontrol.api.schema import BatchView, PromptView, StartBatch
 from evcontrol.cli.children import Child
 from evcontrol.cli.connect import DEFAULT_DATA, station
+from evcontrol.cli.console import has_display
 from evcontrol.cli.demo_bench import Bench
 from evcontrol.cli.demo_script import Script, answer_to, load_script
 from evcontrol.cli.demo_show import Progress, display
@@ -52,7 +53,7 @@ def demo(
     speed: Annotated[
         float, typer.Option("--speed", min=1, max=FASTEST, help="Most process seconds per real second.")
     ] = FASTEST,
-    headless: Annotated[bool, typer.Option("--headless", help="Plain lines instead of the live display.")] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="Plain lines, and no console.")] = False,
     out: Annotated[
         Path | None, typer.Option("--out", help="A new data directory.", show_default="./evcontrol-data/demo-TIME")
     ] = None,
@@ -70,14 +71,15 @@ def demo(
     if data.is_dir() and any(data.iterdir()):
         raise CliError(f"--out {data}: not empty; the demo needs a data directory of its own", status=WRONG_USE)
     live = sys.stdout.isatty() and not headless
-    raise typer.Exit(asyncio.run(_Demo(plant_file, recipe_file, parameters, data, speed, live).run()))
+    console = has_display() and not headless
+    raise typer.Exit(asyncio.run(_Demo(plant_file, recipe_file, parameters, data, speed, live, console).run()))
 
 
 class _Demo:
     """One demonstration from start to end."""
 
     def __init__(
-        self, plant: Path, recipe: Path, parameters: dict[str, str], data: Path, speed: float, live: bool
+        self, plant: Path, recipe: Path, parameters: dict[str, str], data: Path, speed: float, live: bool, console: bool
     ) -> None:
         self._plant = plant
         self._recipe = recipe
@@ -85,6 +87,7 @@ class _Demo:
         self._data = data
         self._speed = speed
         self._live = live
+        self._console = console
         self._script: Script = load_script()
         self._password = secrets.token_urlsafe(18)
         self._clock = LiveClock()
@@ -111,6 +114,9 @@ class _Demo:
         async with AsyncExitStack() as stack:
             simulators = await self._start_simulators(stack)
             engine = await self._start_engine(stack, simulators)
+            if self._console:
+                console = await Child.start("the console", "console", "--data", str(self._data))
+                stack.push_async_callback(console.end)
             client = await stack.enter_async_context(await self._connect(engine))
             view = await self._make_batch(client, [simulators, engine])
             report = await client.make_report(view.summary.batch)

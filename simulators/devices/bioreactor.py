@@ -121,7 +121,7 @@ class Bioreactor:
         if self._set["TRIP_RESET"]:
             self._set["TRIP_RESET"] = False
             self.trips = 0
-            self.watchdog.unfed_s = 0.0
+            self.watchdog.begin_anew()
         if self.remote and self.watchdog.armed and self.watchdog_left_s <= 0.0 and not self.trips & TRIP_WATCHDOG:
             self.trips |= TRIP_WATCHDOG
             self._to_safe()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from simulators.ev_plant import EvPlant
@@ -82,7 +83,7 @@ class ControlServer:
             ),
             "formulate": lambda request: plant.formulate(_number(request, "volume_ml")),
             "sterile_filter": lambda _: plant.sterile_filter(),
-            "sample": lambda request: plant.sample_of(str(request.get("kind")))._asdict(),
+            "sample": lambda request: asdict(plant.sample_of(str(request.get("kind")))),
         }
 
     def _begin(self, request: dict[str, Any]) -> int:
