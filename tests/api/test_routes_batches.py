@@ -194,7 +194,7 @@ def test_an_answer_that_is_a_signature_needs_the_password_of_who_signs(tmp_path:
                 await until(client, batch, lambda v, a=asked: [p.prompt for p in v.prompts] != [a.prompt])
             assert "labelled and stored" in asked.meaning
             await refused(client.answer(batch, asked.prompt, True), 422, "signature")
-            await refused(client.answer(batch, asked.prompt, True, "", "wrong"), 403, "")
+            await refused(client.answer(batch, asked.prompt, True, "", "wrong"), 403, "wrong")
             assert [p.prompt for p in (await client.batch(batch)).prompts] == [asked.prompt]
             await client.answer(batch, asked.prompt, True, "done", PASSWORD)
             await until(client, batch, lambda v: v.summary.state == "Complete")
