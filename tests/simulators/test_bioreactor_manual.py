@@ -10,7 +10,7 @@ from simulators.devices import bioreactor
 from simulators.devices.bioreactor import N2_MOST, O2_MOST, PROBES_WET, SENSORS, TRIP_DEGC, TRIP_HYSTERESIS
 from simulators.devices.bioreactor_nodes import NAMESPACE, NODES, RETENTIVE, ROOT, WRITABLE, DataType, Status
 from simulators.devices.station import CO2_PERCENT, GAS_ML_MIN
-from simulators.devices.watchdog import WATCHDOG_SCANS, WIRE_SCAN_S
+from simulators.devices.watchdog import WATCHDOG_SCANS
 from simulators.ev_plant import EvPlant
 from simulators.faults import Faults
 from simulators.process.bioreactor import FULL
@@ -89,7 +89,7 @@ def test_figures_of_the_controller() -> None:
     assert f"up to {N2_MOST:g} %; above, O2 is added, up to {O2_MOST:g} %" in page
     assert page.count(f"below {PROBES_WET * 100:g} %") == 2
     assert f"it spills at {FULL * 100:g} %" in page
-    assert STEP_S == WIRE_SCAN_S == 0.05
+    assert STEP_S == 0.05
     assert WATCHDOG_SCANS == 3
     assert {name for name in dir(bioreactor) if name.startswith("TRIP_") and name != "TRIP_DEGC"} >= {
         row[0] for row in table(PAGE, "Trip", "When")

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
+from simulators.process.bioreactor import BioreactorParameters
 from simulators.process.culture import Culture, CultureParameters, Surroundings
+from simulators.process.culture_vessel import CellSide, HollowFibre, StirredTank
 from simulators.process.liquid import Composition, Liquid
 from tests.simulators.grow import collect, culture, live
 
@@ -144,6 +146,30 @@ def test_shear_stimulates_to_a_point_and_harms_beyond_it() -> None:
     assert alive_at_rest > 0.93
     assert alive > 0.93
     assert hurt < 0.75
+
+
+def test_cells_outside_the_fibres_do_not_answer_to_the_flow() -> None:
+    outside = BioreactorParameters(vessel=HollowFibre(cell_side=CellSide.OUTSIDE))
+    found = []
+    for flow in (20.0, 271.0):
+        process = culture(6.0e8, 2.0, flow, parameters=outside)
+        live(process, 24.0, o2=2.0)
+        found.append((process.bags.vessel.evs, process.culture.viability))
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+
+
+def test_a_stirred_tank_stimulates_by_its_speed_and_harms_when_it_is_too_fast() -> None:
+    found = []
+    for rpm in (20.0, 75.0, 250.0):
+        process = culture(6.0e8, 2.0, 0.0, parameters=BioreactorParameters(vessel=StirredTank()))
+        process.stirrer.target = process.stirrer.speed = rpm
+        live(process, 24.0, o2=2.0)
+        found.append((process.bags.vessel.evs, process.culture.viability))
+    (gentle, _), (best, alive), (fast, hurt) = found
+    assert best > 1.5 * gentle
+    assert alive > 0.93
+    assert fast < best
+    assert hurt < 0.8
 
 
 def test_yield_is_of_the_order_of_a_hollow_fibre_bioreactor() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 
 import pytest
 
@@ -214,7 +215,7 @@ def test_hands_at_the_control_port() -> None:
     assert plant.cultivation.process.culture.viability == pytest.approx(0.9)
     assert "viable" in str(ask(control, do="inoculate")["error"])
     assert "viable" in str(ask(control, do="inoculate", viable="many")["error"])
-    assert ask(control, do="sample", kind="beads")["ok"] == plant.sample_of("beads")._asdict()
+    assert ask(control, do="sample", kind="beads")["ok"] == asdict(plant.sample_of("beads"))
     assert "soup" in str(ask(control, do="sample", kind="soup")["error"])
     assert "no product" in str(ask(control, do="formulate", volume_ml=20)["error"])
     assert "no formulated" in str(ask(control, do="sterile_filter")["error"])
