@@ -7,6 +7,7 @@ answer). A request that changes something is never repeated by itself.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from pathlib import Path
 from types import NoneType, TracebackType
 from typing import Any, Self, TypeVar
@@ -25,6 +26,7 @@ from evcontrol.api.schema import (
     BatchCommand,
     BatchSummary,
     BatchView,
+    Beat,
     CommandReply,
     Delta,
     InterlockView,
@@ -59,7 +61,10 @@ TIMEOUT_S = 30.0
 LONG_TIMEOUT_S = 300.0
 """The same for reports and for the verification of records."""
 
-_FRAME: TypeAdapter[Delta | StreamEvent] = TypeAdapter(Delta | StreamEvent)
+CLOSE_S = 0.5
+"""Longest real time for taking leave of a stream: the engine may be gone, and a console wants it back soon."""
+
+_FRAME: TypeAdapter[Delta | StreamEvent | Beat] = TypeAdapter(Delta | StreamEvent | Beat)
 
 
 class ApiError(Exception):
@@ -188,9 +193,12 @@ class Client:
         """Questions that wait for a person."""
         return await self._call(list[PromptView], "GET", "/api/prompts")
 
-    async def answer(self, batch: str, prompt: str, value: bool | float | str, comment: str = "") -> None:
-        """Answer a question."""
-        answer = Answer(value=value, comment=comment)
+    async def answer(
+        self, batch: str, prompt: str, value: bool | float | str, comment: str = "", password: str = ""
+    ) -> None:
+        """Answer a question; ``password`` signs the answer to one that has a meaning."""
+        body = {"value": value, "comment": comment, "password": password or None}
+        answer = _with_secrets(Answer.model_validate(body))
         await self._call(NoneType, "POST", _path("batches", batch, "prompts", prompt, "answer"), answer)
 
     async def reconciliation(self, batch: str) -> Reconciliation:
@@ -225,10 +233,22 @@ class Client:
 
     async def stream(self) -> AsyncGenerator[Delta | StreamEvent, None]:
         """Everything as it is now, then every change; EngineGoneError when the engine closes or goes."""
+        async with aclosing(self.stream_with_beats()) as messages:
+            async for message in messages:
+                if not isinstance(message, Beat):
+                    yield message
+
+    async def stream_with_beats(self) -> AsyncGenerator[Delta | StreamEvent | Beat, None]:
+        """The same with a sign of life several times a second, for whoever must notice an engine that is silent."""
         url = f"ws{self._url.removeprefix('http')}/api/stream"
         try:
             async with connect(
-                url, additional_headers=self._headers, compression=None, proxy=None, max_size=None
+                url,
+                additional_headers=self._headers,
+                compression=None,
+                proxy=None,
+                max_size=None,
+                close_timeout=CLOSE_S,
             ) as socket:
                 async for message in socket:
                     yield _FRAME.validate_json(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evcontrol import quality
 from evcontrol.api.schema import (
     AlarmsEvent,
     AlarmView,
@@ -13,7 +14,9 @@ from evcontrol.api.schema import (
     LinksEvent,
     LinkView,
     LoopsEvent,
+    LoopView,
     OwnersEvent,
+    OwnerView,
     PromptsEvent,
     PromptView,
     Snapshot,
@@ -25,9 +28,6 @@ from evcontrol.api.schema import (
     UnitView,
     Value,
 )
-
-_BAD = 0x8000_0000
-_UNCERTAIN = 0x4000_0000
 
 
 class Picture:
@@ -44,6 +44,8 @@ class Picture:
         self.alarms: list[AlarmView] = snapshot.alarms
         self.interlocks: list[InterlockView] = snapshot.interlocks
         self.prompts: list[PromptView] = snapshot.prompts
+        self.loops: list[LoopView] = snapshot.loops
+        self.owners: dict[str, OwnerView] = {owner.tag: owner for owner in snapshot.owners}
         self.batches: dict[str, BatchView] = {}
         self.apply(snapshot.values)
 
@@ -51,28 +53,43 @@ class Picture:
         """Take one message of the stream over."""
         if isinstance(message, Delta):
             self.t = message.t
-            for i, value, quality in zip(message.i, message.v, message.q, strict=True):
-                self._readings[self._names[i]] = (value, quality)
+            for i, value, code in zip(message.i, message.v, message.q, strict=True):
+                self._readings[self._names[i]] = (value, code)
         else:
             self._apply_event(message)
 
     def number(self, tag: str) -> float | None:
         """The value of a tag; None when it is Bad, a text, or unknown."""
-        value, quality = self._readings.get(tag, (None, _BAD))
-        return value if isinstance(value, float) and quality < _BAD else None
+        value, code = self._readings.get(tag, (None, quality.BAD))
+        return value if isinstance(value, float) and not quality.is_bad(code) else None
+
+    def quality(self, tag: str) -> int:
+        """The OPC UA status code of a tag; Bad for one that is not known."""
+        return self._readings.get(tag, (None, quality.BAD))[1]
+
+    def quality_text(self, tag: str) -> str:
+        """The quality of a tag in words, such as ``Bad: not connected``."""
+        return quality.text(self.quality(tag))
+
+    def value_text(self, tag: str) -> str:
+        """The value of a tag without its unit: decimals and words as the tag has them; empty when it is Bad."""
+        value, code = self._readings.get(tag, (None, quality.BAD))
+        view = self.tags.get(tag)
+        if view is None or value is None or quality.is_bad(code):
+            return ""
+        if isinstance(value, str):
+            return value
+        if view.labels:
+            return view.labels[int(value)] if 0 <= int(value) < len(view.labels) else str(int(value))
+        return f"{value:z.{view.decimals}f}"
 
     def text(self, tag: str) -> str:
         """A reading as a person reads it: value, unit, and the quality unless Good."""
-        value, quality = self._readings.get(tag, (None, _BAD))
-        view = self.tags.get(tag)
-        if view is None or value is None or quality >= _BAD:
+        code = self.quality(tag)
+        if tag not in self.tags or quality.is_bad(code) or self._readings[tag][0] is None:
             return "Bad"
-        doubt = " (Uncertain)" if quality >= _UNCERTAIN else ""
-        if isinstance(value, str):
-            return f"{value}{doubt}"
-        if view.labels:
-            return f"{view.labels[int(value)] if 0 <= int(value) < len(view.labels) else int(value)}{doubt}"
-        return f"{value:z.{view.decimals}f} {view.unit}".rstrip() + doubt
+        doubt = "" if quality.is_good(code) else " (Uncertain)"
+        return f"{self.value_text(tag)} {self.tags[tag].unit}".rstrip() + doubt
 
     def _apply_event(self, event: StreamEvent) -> None:
         match event:
@@ -90,5 +107,7 @@ class Picture:
                 self.links = event.body
             case UnitsEvent():
                 self.units = event.body
-            case OwnersEvent() | LoopsEvent():
-                pass  # nothing here shows them
+            case OwnersEvent():
+                self.owners = {owner.tag: owner for owner in event.body}
+            case LoopsEvent():
+                self.loops = event.body

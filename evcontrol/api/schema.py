@@ -144,12 +144,13 @@ class OwnerView(Message):
 
 
 class LinkView(Message):
-    """A device's connection: its state, why, and since when."""
+    """A device's connection: its state, why, and since when; and the units of which it has tags."""
 
     device: str
     state: str
     reason: str
     since: int
+    units: list[str] = []
 
 
 class LoopView(Message):
@@ -332,10 +333,14 @@ class BatchCommand(Message):
 
 
 class Answer(Message):
-    """An answer to a prompt: a number (in the prompt's unit), a choice, a text, or yes."""
+    """An answer to a prompt: a number (in the prompt's unit), a choice, a text, or yes.
+
+    ``password`` signs it, where the prompt has a meaning.
+    """
 
     value: bool | FiniteFloat | Annotated[str, StringConstraints(max_length=2000)]
     comment: Comment = ""
+    password: Password | None = None
 
 
 class ReconciliationItem(Message):
@@ -408,6 +413,12 @@ class Topic(StrEnum):
     OWNERS = "owners"
     UNITS = "units"
     LOOPS = "loops"
+
+
+class Beat(Message):
+    """A sign of life while there is nothing else to say; ``beat`` is process time, UTC ns."""
+
+    beat: int
 
 
 class StatusEvent(Message):

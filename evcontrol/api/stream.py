@@ -1,8 +1,9 @@
 """The stream to consoles: each change encoded once for all, and for a client that is slow only the latest.
 
-Two kinds of JSON messages travel: deltas of readings ``{t, i, v, q}``, one each scan even when nothing changed (it is
-also the sign of life), and events ``{topic, key, body}`` that carry the whole of their topic. No client can make the
-engine wait or keep a growing queue: what it missed is merged.
+Three kinds of JSON messages travel: deltas of readings ``{t, i, v, q}``, one each scan even when nothing changed;
+events ``{topic, key, body}`` that carry the whole of their topic; and a beat ``{beat}`` whenever nothing else was sent
+for :data:`BEAT_S`, since a scan may be longer than a person should look at an engine that is gone. No client can make
+the engine wait or keep a growing queue: what it missed is merged.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from evcontrol.signals import IndexArray, TagKind
 
 TOPICS_EVERY_S = 0.2
 """Real time between two looks at the topics."""
+BEAT_S = 0.25
+"""Longest real time in which a client hears nothing."""
 
 Key = tuple[Topic, str]
 Body = Message | list[Any]
@@ -166,6 +169,11 @@ class Hub:
 
     def _encode(self, index: IndexArray) -> bytes:
         return self._readings.encode(self._clock.now(), index)
+
+
+def encode_beat(t: int) -> bytes:
+    """A sign of life as JSON; ``t`` is process time, UTC ns."""
+    return orjson.dumps({"beat": t})
 
 
 def encode_event(key: Key, body: Body) -> bytes:

@@ -104,7 +104,13 @@ def owners(engine: Engine) -> list[OwnerView]:
 def links(engine: Engine) -> list[LinkView]:
     """All connections."""
     return [
-        LinkView(device=name, state=driver.link.state.value, reason=driver.link.reason, since=driver.link.since)
+        LinkView(
+            device=name,
+            state=driver.link.state.value,
+            reason=driver.link.reason,
+            since=driver.link.since,
+            units=sorted({bound.tag.name.partition(".")[0] for bound in engine.plant.devices[name].points}),
+        )
         for name, driver in engine.drivers.items()
     ]
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from evcontrol.access.people import People
 from evcontrol.access.session import Session
@@ -77,6 +80,29 @@ class Batches:
     async def answer(self, batch: str, prompt: str, value: Answer, origin: Origin, comment: str) -> None:
         """Answer a question of a batch. Raises KeyError, AnswerError."""
         await self.runs[batch].answer(prompt, value, origin, comment)
+
+    async def sign_answer(
+        self,
+        batch: str,
+        prompt: str,
+        value: Answer,
+        session: Session,
+        password: str,
+        comment: str,
+        people: People,
+    ) -> None:
+        """Answer a question whose answer is a signature. Raises KeyError, AnswerError, AccessError."""
+        run = self.runs[batch]
+        asked = run.question(prompt)
+        shown = {
+            "prompt": prompt, "text": asked.text, "unit": asked.unit, "value": asked.accept(value),
+            "comment": comment, "meaning": asked.meaning,
+        }  # fmt: skip
+        shown_hash = hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        subject = f"answer to {prompt} of {batch}"
+        body = await sign(people, self._rooms.clock, session, password, asked.meaning, subject, shown_hash)
+        origin = Origin.user(session.user, session.station)
+        await run.answer(prompt, value, origin, comment, body | {"comment": comment})
 
     async def restore(self, before: int) -> None:
         """Take up every batch that had not ended when the engine did (process time ``before``, UTC ns)."""

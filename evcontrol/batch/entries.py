@@ -192,6 +192,10 @@ class BatchRecord:
     containers: list[Event] = field(default_factory=list)
     materials: list[Event] = field(default_factory=list)
     samples: list[Event] = field(default_factory=list)
+    counts: list[Event] = field(default_factory=list)
+    """Particles counted in samples."""
+    cell_counts: list[Event] = field(default_factory=list)
+    """Viable cells counted or estimated."""
     signatures: list[Event] = field(default_factory=list)
     reconciliations: list[Event] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)

@@ -217,6 +217,8 @@ _LISTS: Final = {
     Kind.CONTAINER_CHANGED: "containers",
     Kind.MATERIAL_RECEIVED: "materials",
     Kind.SAMPLE_TAKEN: "samples",
+    Kind.COUNT_TAKEN: "counts",
+    Kind.CELLS_COUNTED: "cell_counts",
     Kind.SIGNATURE: "signatures",
     Kind.RECONCILIATION_SHOWN: "reconciliations",
 }
@@ -232,6 +234,8 @@ _NEEDED: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.SAFE_STATE: ("unit", "why", "reached", "not_reached"),
     Kind.LOOP_CHANGED: ("loop", "mode", "setpoint", "unit", "reason"),
     Kind.STATE_CHANGED: ("old", "new", "command", "reason"),
+    Kind.COUNT_TAKEN: ("sample", "kind", "dilution", "concentration_measured", "sha256"),
+    Kind.CELLS_COUNTED: ("when", "viable", "method"),
     Kind.SIGNATURE: ("user", "full_name", "meaning", "subject", "shown_hash"),
     Kind.RECONCILIATION_SHOWN: ("items", "outage_s", "hash"),
 }

@@ -165,12 +165,16 @@ def answer(
 ) -> None:
     """Answer a question of a batch."""
 
-    async def work(client: Client) -> PromptView:
-        asked = _asked((await client.batch(batch)).prompts, batch, prompt)
-        await client.answer(batch, asked.prompt, value, comment)
-        return asked
+    asked = _asked(reading(data, lambda client: client.batch(batch)).prompts, batch, prompt)
+    name = user or login_name()
+    if asked.meaning:
+        say(f"{asked.text}\nThis signs, as {name}: {asked.meaning}")
+    secret = password(password_stdin, f"Password of {name}")
 
-    asked = signed_on(data, user, password_stdin, work)
+    async def work(client: Client) -> None:
+        await client.answer(batch, asked.prompt, value, comment, secret if asked.meaning else "")
+
+    signed_on(data, name, password_stdin, work, secret)
     say(f"{asked.text}: {value}")
 
 

@@ -22,6 +22,8 @@ from evcontrol.api.picture import Picture
 from evcontrol.api.schema import BatchView, PromptView, StartBatch
 from evcontrol.cli.children import Child
 from evcontrol.cli.connect import DEFAULT_DATA, InfluxFile, station
+from evcontrol.cli.console import has_display
+from evcontrol.cli.demo_bench import Bench
 from evcontrol.cli.demo_script import Script, answer_to, load_script
 from evcontrol.cli.demo_show import Progress, display
 from evcontrol.cli.demo_summary import print_summary
@@ -34,6 +36,7 @@ from evcontrol.clock import NS, LiveClock
 from evcontrol.plant.influx import make_target, read_section
 from evcontrol.plant.load import load_plant
 from evcontrol.procedure.check import bind
+from evcontrol.procedure.phase import FASTEST
 from evcontrol.procedure.recipe import load_recipe
 from evcontrol.procedure.states import FINAL, State
 
@@ -48,8 +51,10 @@ ROLES = ["operator", "supervisor"]
 
 
 def demo(
-    speed: Annotated[float, typer.Option("--speed", min=1, max=1000, help="Process seconds per real second.")] = 30.0,
-    headless: Annotated[bool, typer.Option("--headless", help="Plain lines instead of the live display.")] = False,
+    speed: Annotated[
+        float, typer.Option("--speed", min=1, max=FASTEST, help="Most process seconds per real second.")
+    ] = FASTEST,
+    headless: Annotated[bool, typer.Option("--headless", help="Plain lines, and no console.")] = False,
     out: Annotated[
         Path | None, typer.Option("--out", help="A new data directory.", show_default="./evcontrol-data/demo-TIME")
     ] = None,
@@ -58,31 +63,47 @@ def demo(
     influxdb: InfluxFile = None,
 ) -> None:
     """Run a whole batch on simulated equipment, and show its record."""
-    plant_file = plant or shipped("plants/tff.yaml")
-    recipe_file = recipe or shipped("recipes/ultrafiltration.yaml")
-    loaded = load_plant(plant_file, influxdb=influxdb)
-    bind(load_recipe(recipe_file), loaded)
+    plant_file = plant or shipped("plants/demo.yaml")
+    recipe_file = recipe or shipped("recipes/ev-batch.yaml")
+    script = load_script()
+    loaded = load_recipe(recipe_file)
+    parameters = {name: text for name, text in script.parameters.items() if name in loaded.parameters}
+    loaded_plant = load_plant(plant_file, influxdb=influxdb)
+    bind(loaded, loaded_plant, parameters)
     if influxdb is not None:
-        make_target(read_section(influxdb), loaded.name, loaded.tags, simulated=True)
+        make_target(read_section(influxdb), loaded_plant.name, loaded_plant.tags, simulated=True)
     data = out or _new_directory()
     if data.is_dir() and any(data.iterdir()):
         raise CliError(f"--out {data}: not empty; the demo needs a data directory of its own", status=WRONG_USE)
     live = sys.stdout.isatty() and not headless
-    raise typer.Exit(asyncio.run(_Demo(plant_file, recipe_file, data, speed, live, influxdb).run()))
+    console = has_display() and not headless
+    raise typer.Exit(
+        asyncio.run(_Demo(plant_file, recipe_file, parameters, data, speed, live, console, influxdb).run())
+    )
 
 
 class _Demo:
     """One demonstration from start to end."""
 
     def __init__(
-        self, plant: Path, recipe: Path, data: Path, speed: float, live: bool, influxdb: Path | None = None
+        self,
+        plant: Path,
+        recipe: Path,
+        parameters: dict[str, str],
+        data: Path,
+        speed: float,
+        live: bool,
+        console: bool,
+        influxdb: Path | None = None,
     ) -> None:
         self._plant = plant
         self._influxdb = influxdb
         self._recipe = recipe
+        self._parameters = parameters
         self._data = data
         self._speed = speed
         self._live = live
+        self._console = console
         self._script: Script = load_script()
         self._password = secrets.token_urlsafe(18)
         self._clock = LiveClock()
@@ -109,6 +130,9 @@ class _Demo:
         async with AsyncExitStack() as stack:
             simulators = await self._start_simulators(stack)
             engine = await self._start_engine(stack, simulators)
+            if self._console:
+                console = await Child.start("the console", "console", "--data", str(self._data))
+                stack.push_async_callback(console.end)
             client = await stack.enter_async_context(await self._connect(engine))
             view = await self._make_batch(client, [simulators, engine])
             report = await client.make_report(view.summary.batch)
@@ -148,7 +172,11 @@ class _Demo:
     async def _make_batch(self, client: Client, children: list[Child]) -> BatchView:
         text = self._recipe.read_text(encoding="utf-8")
         start = StartBatch(
-            recipe=text, recipe_name=self._recipe.name, purpose=self._script.purpose, product=self._script.product
+            recipe=text,
+            recipe_name=self._recipe.name,
+            parameters=self._parameters,
+            purpose=self._script.purpose,
+            product=self._script.product,
         )
         batch = (await client.start_batch(start)).summary.batch
         say(f"batch {batch} started on simulated equipment; data in {self._data}")
@@ -174,8 +202,13 @@ class _Demo:
         return await client.batch(batch)
 
     async def _answer(self, client: Client, prompt: PromptView) -> None:
-        value, comment = answer_to(prompt, self._script)
-        await client.answer(prompt.batch, prompt.prompt, value, comment)
+        answer = answer_to(prompt, self._script)
+        bench = Bench(self._endpoints)
+        value = await bench.measure(answer.truth) if answer.truth else answer.value
+        if answer.do:
+            await bench.do(answer.do)
+        password = self._password if prompt.meaning else ""
+        await client.answer(prompt.batch, prompt.prompt, value, answer.comment, password)
         if not self._live:
             say(f"  ? {prompt.text}: {value}{f' {prompt.unit}' if prompt.unit else ''}")
 

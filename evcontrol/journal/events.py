@@ -62,6 +62,12 @@ class Kind(StrEnum):
     CONTAINER_REGISTERED = "container.registered"  # container, type, content, state, tare_g
     CONTAINER_CHANGED = "container.changed"  # container, state, content, mass_g, reason
     SAMPLE_TAKEN = "sample.taken"  # sample, container, volume_ml, label
+    COUNT_TAKEN = (
+        "count.taken"  # sample, sample_no, kind, container, file, sha256, software, captured_at, dilution,
+        # dilution_source, concentration_measured, concentration_stock, cv, replicates, mean, mode, sd, d10, d50, d90,
+        # fraction_below_200, tracks, warnings
+    )
+    CELLS_COUNTED = "cells.counted"  # when, viable, viability, method, cv
     MODULE_INSTALLED = "module.installed"  # module, type, area_m2, uses, state, unit, fibres, fibre_radius_mm, length_m
     MODULE_CHANGED = "module.changed"  # module, state, uses, nwp, reason
 

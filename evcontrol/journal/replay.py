@@ -143,5 +143,5 @@ class PlantView:
                 view.results.append((event.path, body["name"], body["value"], body["unit"]))
             case Kind.RECONCILIATION_SHOWN:
                 view.unsigned, view.unsigned_since = dict(body["tags"]), body.get("since", 0)
-            case Kind.SIGNATURE:
+            case Kind.SIGNATURE if not event.path:  # one with a path signs an answer
                 view.unsigned, view.unsigned_since = {}, 0

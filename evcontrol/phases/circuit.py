@@ -5,9 +5,8 @@ Each begins with what is so already, so that a phase which runs again after a ho
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from evcontrol.clock import NS
+from evcontrol.phases import dosing
 from evcontrol.phases.water import density
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext
 from evcontrol.procedure.prompts import PromptKind
@@ -29,17 +28,17 @@ ACCURACY_G = 0.5
 FLOW_WITHIN_S = 20.0
 FLOW_TOLERANCE = 0.05
 REST_S = 5.0
-DRY_SHARE = 0.2
 DRY_S = 15.0
-"""A transfer counts as dry when less than this share of its setpoint flows for so long."""
+"""How long the level must show an empty vessel."""
 LOW_LEVEL, DRY_LEVEL = 0.5, 0.2
 """Levels (%v/v) at which a vessel may be, and surely is, empty."""
 EMPTY_G = 3.0
 """Weight below which a vessel counts as empty."""
-READ_TOLERANCE_ML = 0.3
 
-FILLING = ("FQ_IN", "FT_IN", "WT_RET", "LT")
-FILLERS = ("FQ_IN_STOP", "INLET", "P102_SP")
+FEED = dosing.Pump("P102_SP", "FT_IN", "FQ_IN", "FQ_IN_STOP", "INLET", "none")
+"""The transfer pump with its inlet selector."""
+FILLING = (*FEED.tags, "WT_RET", "LT")
+FILLERS = FEED.actuators
 CIRCULATING = ("FT_FEED", "PT_FEED", "PT_RET", "PT_PERM", "TMP", "WT_RET", "RETENTATE", "LT", "SHEAR")
 CIRCULATORS = ("P101_SP", "PCV101_SP")
 FILTERING = ("WT_PERM", "FLUX", "CT", "TT", "XV102_FB")
@@ -48,12 +47,7 @@ FILTERING = ("WT_PERM", "FLUX", "CT", "TT", "XV102_FB")
 async def fill(context: PhaseContext, key: str, inlet: str, volume_ml: float, flow: float) -> None:
     """Transfer a volume into the retentate vessel; the controller stops the pump itself by its totaliser."""
     target = await context.once(key, lambda: round(context.value("FQ_IN") + volume_ml, 2))
-    if context.value("FQ_IN") < target - READ_TOLERANCE_ML:
-        await bound_dose(context, target)
-        await context.write(f"inlet {inlet}", INLET=inlet)
-        await context.write(f"transfer {volume_ml:g} mL of {inlet}", P102_SP=flow)
-        await context.until(f"FQ_IN >= {target - READ_TOLERANCE_ML:.2f} mL", show=flowing(context))
-    await end_transfer(context)
+    await dosing.dose_to(context, FEED, target, flow, inlet)
 
 
 async def fill_to_weight(context: PhaseContext, key: str, inlet: str, mass_g: float, flow: float) -> None:
@@ -69,35 +63,12 @@ async def fill_to_weight(context: PhaseContext, key: str, inlet: str, mass_g: fl
         await context.for_seconds(REST_S, "the weight comes to rest")
     missing = target - context.value("WT_RET")
     if missing > ACCURACY_G:
-        await bound_dose(context, context.value("FQ_IN") + missing / density(context.value("TT")) + ACCURACY_G)
-        await context.write(f"inlet {inlet}", INLET=inlet)
+        end = context.value("FQ_IN") + missing / density(context.value("TT")) + ACCURACY_G
+        await dosing.bound(context, FEED, end)
+        await dosing.select(context, FEED, inlet)
         await context.write(f"transfer the last {missing:.1f} g slowly", P102_SP=min(flow, SLOW_FLOW))
-        await context.until_reaches("WT_RET", target - 0.1, 0.2, rising=True, show=flowing(context))
-    await end_transfer(context)
-
-
-def flowing(context: PhaseContext) -> Callable[[], None]:
-    """A check for each scan: HoldRequiredError when the transfer pump runs and nothing flows."""
-    dry = context.condition(f"(P102_SP > 20 mL/min and FT_IN < {DRY_SHARE:g} * P102_SP) for {DRY_S:g} s")
-
-    def look() -> None:
-        if dry.update(context.rooms.image.reading, context.rooms.clock.now()):
-            inlet = context.rooms.image.text(f"{context.unit}.INLET")
-            raise HoldRequiredError(f"nothing flows from {inlet}: is its container empty, or a line shut?")
-
-    return look
-
-
-async def bound_dose(context: PhaseContext, totaliser_ml: float) -> None:
-    """Have the controller stop the transfer pump by itself at a reading of its totaliser."""
-    context.allow("P102_SP", 0.0)
-    await context.write(f"transfer ends at {totaliser_ml:.1f} mL at the latest", FQ_IN_STOP=round(totaliser_ml, 2))
-
-
-async def end_transfer(context: PhaseContext) -> None:
-    """Stop the transfer pump and shut the inlet."""
-    await context.write("end the transfer", P102_SP=0.0)
-    await context.write("shut the inlet", INLET="none", FQ_IN_STOP=0.0)
+        await context.until_reaches("WT_RET", target - 0.1, 0.2, rising=True, show=dosing.flowing(context, FEED))
+    await dosing.end(context, FEED)
 
 
 async def circulate(context: PhaseContext, flow: float) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from evcontrol.phases import circuit, weights
+from evcontrol.phases import circuit, dosing, weights
 from evcontrol.phases.flush import CROSS_FLOW, FILTRATION_ACTUATORS, FILTRATION_TAGS, TMP
 from evcontrol.phases.water import density
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext
@@ -91,8 +91,10 @@ class Concentrate(Phase):
         start = await weights.settle(context, start, weights.RETENTATE)
         await context.pause_point()
 
+        balances_agree = weights.guard(context, start)
+
         def show() -> None:
-            weights.guard(context, start)
+            balances_agree()
             weight = context.reading("RETENTATE").value
             if not math.isnan(weight):
                 context.show_tag("VCF", start["total_g"] / max(1.0, weight + hold_up))
@@ -152,11 +154,12 @@ class Diafilter(Phase):
         wanted = context.number("diavolumes") * start["total_g"]
         await self._open_buffer(start["fq_ml"] + wanted / density(context.value("TT")) * 1.02 + BUFFER_SPARE_ML)
 
-        buffer_flows = circuit.flowing(context)
+        balances_agree = weights.guard(context, start)
+        buffer_flows = dosing.flowing(context, circuit.FEED)
         lowest = start["ret_g"] - max(LOW_G, LOW_SHARE * start["total_g"])
 
         def show() -> None:
-            weights.guard(context, start)
+            balances_agree()
             buffer_flows()
             if context.reading("WT_RET").value < lowest:
                 raise HoldRequiredError(f"the buffer does not follow: the retentate is below {lowest:.0f} g")
@@ -180,13 +183,15 @@ class Diafilter(Phase):
         if missing > MAKE_UP_G:
             await self._open_buffer(context.value("FQ_IN") + missing + BUFFER_SPARE_ML)
             context.start_loop(circuit.WEIGHT_LOOP, start["ret_g"])
-            await context.until(f"WT_RET >= {start['ret_g'] - MAKE_UP_G:.2f} g", show=circuit.flowing(context))
+            await context.until(
+                f"WT_RET >= {start['ret_g'] - MAKE_UP_G:.2f} g", show=dosing.flowing(context, circuit.FEED)
+            )
         context.stop_loop(circuit.WEIGHT_LOOP)
-        await circuit.end_transfer(context)
+        await dosing.end(context, circuit.FEED)
 
     async def _open_buffer(self, bound_ml: float) -> None:
-        await circuit.bound_dose(self.context, bound_ml)
-        await self.context.write("inlet buffer", INLET="buffer")
+        await dosing.bound(self.context, circuit.FEED, bound_ml)
+        await dosing.select(self.context, circuit.FEED, "buffer")
 
 
 async def filter_to_weight(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from evcontrol.quality import is_bad, reason
 TOLERANCE_S = 1.0
 """Process time for which an end condition may be unknown before the phase is held."""
 RATE_WINDOW_S = 20.0
+SLOW_DOWN_S = 1.0
+"""Real time before a slower part in which the slower speed is asked for: a change is published half a second ahead."""
 
 
 class HoldRequiredError(Exception):
@@ -70,6 +73,8 @@ class PhaseContext:
         self.gate_pass: GatePass | None = None
         """Given by the supervisor while the phase may command the unit."""
         self.pause: Callable[[], Awaitable[None]] | None = None
+        self.speed_limit = math.inf
+        """Highest multiple of real time that the phase bears just now, below that of its class."""
         self._prompts = prompts
         self._origin = Origin(ProcessActor.PHASE)
 
@@ -184,6 +189,34 @@ class PhaseContext:
                 await self.rooms.next_scan()
         self.waiting = ""
 
+    async def until_time(
+        self, end_ns: int, what: str, *, look: Callable[[], None] = lambda: None, then_at_most: float = math.inf
+    ) -> None:
+        """Let process time pass until ``end_ns`` (UTC ns); ``look`` is called each scan.
+
+        ``then_at_most`` is the highest multiple of real time that is borne afterwards; it holds in time.
+        """
+        clock = self.rooms.clock
+        while (left := (end_ns - clock.now()) / NS) > 0:
+            look()
+            self.waiting = f"{what}: {_span(left)} left"
+            if left <= clock.speed * SLOW_DOWN_S:
+                self.speed_limit = min(self.speed_limit, then_at_most)
+            if left <= self._scan_s:
+                await clock.sleep(left)
+            else:
+                await self.rooms.next_scan()
+        self.waiting = ""
+
+    async def at_most(self, speed: float) -> None:
+        """Have process time run at most at this multiple of real time, and wait until it does."""
+        self.speed_limit = speed
+        clock = self.rooms.clock
+        while max(clock.speed, clock.pending_speed) > speed:
+            self.waiting = f"process time slows down to {speed:g} times real time"
+            await self.rooms.next_scan()
+        self.waiting = ""
+
     # -- commanding -------------------------------------------------------------------------------------------------
 
     async def write(self, why: str, **values: float | str) -> None:
@@ -263,17 +296,21 @@ class PhaseContext:
         low: float | None = None,
         high: float | None = None,
         choices: tuple[str, ...] = (),
+        meaning: str = "",
     ) -> Answer:
-        """Ask a person, once: an answer that was given is not asked for again after a hold or a crash."""
+        """Ask a person, once: an answer that was given is not asked for again after a hold or a crash.
+
+        With a ``meaning`` the answer is a signature: it is taken only with the signer's password.
+        """
         if ANSWER_KEY + key in self.progress:
             answered: Answer = self.progress[ANSWER_KEY + key]
             return answered
         prompt = Prompt(
-            f"{self.path}:{key}", self.path, kind, text, unit, low, high, choices, opened=self.rooms.clock.now()
+            f"{self.path}:{key}", self.path, kind, text, unit, low, high, choices, meaning, self.rooms.clock.now()
         )
         body = {
             "prompt": prompt.id, "kind": kind, "text": text, "unit": unit,
-            "low": low, "high": high, "choices": list(choices), "meaning": "",
+            "low": low, "high": high, "choices": list(choices), "meaning": meaning,
         }  # fmt: skip
         await self.event(Kind.PROMPT_OPENED, body)
         self.waiting = f"answer to: {text}"
@@ -297,6 +334,13 @@ class PhaseContext:
         if not isinstance(value, str):
             return float(value)
         return float(self.rooms.plant.tags[f"{self.unit}.{name}"].labels.index(value))
+
+
+def _span(seconds: float) -> str:
+    """A time as a person says it."""
+    if seconds < 600.0:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60.0:.0f} min" if seconds < 7200.0 else f"{seconds / 3600.0:.1f} h"
 
 
 def _seconds_left(points: deque[tuple[int, float]], target: float, rising: bool) -> float:

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import EntryPoint, entry_points
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from evcontrol.procedure.context import PhaseContext
+
+FASTEST: Final = 1440.0
+"""Highest multiple of real time at all: a day in a minute."""
 
 
 class ArgumentKind(StrEnum):
@@ -55,7 +58,7 @@ class Phase:
     loops: ClassVar[tuple[str, ...]] = ()
     hazardous: ClassVar[bool] = False
     """Moves something that must not run on when the engine falls silent."""
-    max_speed: ClassVar[float] = 1000.0
+    max_speed: ClassVar[float] = FASTEST
     """Highest multiple of real time that it bears."""
 
     def __init__(self, context: PhaseContext) -> None:

@@ -20,7 +20,8 @@ from evcontrol.journal.store import JournalUnavailableError
 from evcontrol.procedure.check import ControlRecipe
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext, Rooms
 from evcontrol.procedure.element import Element, tree
-from evcontrol.procedure.prompts import Answer, Prompt, PromptBoard
+from evcontrol.procedure.phase import FASTEST
+from evcontrol.procedure.prompts import Answer, AnswerError, Prompt, PromptBoard
 from evcontrol.procedure.states import (
     AFTER_CRASH,
     FINAL,
@@ -108,6 +109,10 @@ class BatchRun:
         """The plant's units that it works on."""
         return list(self.control.units.values())
 
+    def busy_units(self) -> list[str]:
+        """Those of them on which a phase has begun and not ended."""
+        return sorted({element.bound.unit for element in self._phases() if element.active and element.bound.unit})
+
     @property
     def state(self) -> State:
         """The state of the procedure."""
@@ -148,8 +153,12 @@ class BatchRun:
             return 1.0, f"{self.id} waits for a person"
         if any(element.active and element.state is not State.RUNNING for element in self.root.walk()):
             return 1.0, f"{self.id} is {self.state}"
-        limits = [(e.bound.phase.max_speed, e.path) for e in self._phases() if e.active and e.bound.phase is not None]
-        return min(limits, default=(1000.0, self.id))
+        limits = [
+            (min(e.bound.phase.max_speed, e.context.speed_limit), e.path)
+            for e in self._phases()
+            if e.active and e.bound.phase is not None and e.context is not None
+        ]
+        return min(limits, default=(FASTEST, self.id))
 
     # -- commands ---------------------------------------------------------------------------------------------------
 
@@ -180,14 +189,32 @@ class BatchRun:
             self._command_tree(element, Command.HOLD, origin, reason)
         self._kick.set()
 
-    async def answer(self, prompt: str, value: Answer, origin: Origin, comment: str) -> None:
-        """Answer a question. Raises AnswerError, JournalUnavailableError."""
+    def question(self, prompt: str) -> Prompt:
+        """An open question; AnswerError when it is not open (any more)."""
+        return self._board.find(prompt)
+
+    async def answer(
+        self,
+        prompt: str,
+        value: Answer,
+        origin: Origin,
+        comment: str,
+        signature: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Answer a question; with the body of a ``signature`` where it asks for one.
+
+        Raises AnswerError, JournalUnavailableError.
+        """
         asked = self._board.find(prompt)
         accepted = asked.accept(value)
+        if asked.meaning and signature is None:
+            raise AnswerError(f"{asked.text}: this answer is a signature, and needs the signer's password")
         key = prompt.removeprefix(f"{asked.path}:")
         body = {"prompt": prompt, "key": key, "value": accepted, "unit": asked.unit, "comment": comment}
         # Put down and given in one step: no other station and no hold comes between. Whatever the phase does with it
         # waits for the disk by itself, since its own record or command does.
+        if signature is not None:
+            self._rooms.journal.append(Kind.SIGNATURE, origin, signature, batch=self.id, path=asked.path)
         self._rooms.journal.append(Kind.PROMPT_ANSWERED, origin, body, batch=self.id, path=asked.path)
         if (context := self._elements[asked.path].context) is not None:
             context.progress[ANSWER_KEY + key] = accepted  # kept even when a hold cancels the asker now
@@ -384,6 +411,8 @@ class BatchRun:
             return
         if context.gate_pass is None or not context.gate_pass.valid:
             context.gate_pass = self._rooms.gate.admit(unit, f"{self.id}/{element.path}", self.id, element.path)
+        if element.bound.phase is not None:
+            await context.at_most(element.bound.phase.max_speed)
         await self._take_over.take(context, unit)
 
     def _withdraw(self, element: Element) -> None:

@@ -1,7 +1,19 @@
 """What a client shows of a reading: never a number that is Bad."""
 
 from evcontrol.api.picture import Picture
-from evcontrol.api.schema import AlarmsEvent, AlarmView, Delta, Snapshot, Status, TagView, Topic
+from evcontrol.api.schema import (
+    AlarmsEvent,
+    AlarmView,
+    Delta,
+    LoopsEvent,
+    LoopView,
+    OwnersEvent,
+    OwnerView,
+    Snapshot,
+    Status,
+    TagView,
+    Topic,
+)
 
 ALARM = AlarmView(
     alarm="A",
@@ -12,6 +24,9 @@ ALARM = AlarmView(
     since=0,
     text="high pressure",
     corrective_action="",
+)
+LOOP = LoopView(
+    loop="L", unit="U", mode="auto", pv="U.P", output="U.V", setpoint=4.0, setpoint_low=0.0, setpoint_high=8.0
 )
 
 
@@ -80,6 +95,23 @@ def test_nothing_is_never_less_than_nothing() -> None:
 
 def test_an_unknown_tag_is_bad() -> None:
     assert picture().text("U.NONE") == "Bad"
+
+
+def test_value_unit_and_quality_can_be_shown_apart() -> None:
+    shown = picture()
+    shown.apply(Delta(t=2, i=[0, 2], v=[None, "load"], q=[0x808A0000, 0]))
+    assert [shown.value_text(name) for name in ("U.P", "U.V", "U.PHASE", "U.NONE")] == ["", "open", "load", ""]
+    assert [shown.quality_text(name) for name in ("U.P", "U.V")] == ["Bad: not connected", "Good"]
+    assert shown.quality("U.NONE") == 0x80000000
+
+
+def test_owners_and_loops_are_followed() -> None:
+    shown = picture()
+    owner = OwnerView(tag="U.V", owner="phase", holder="load")
+    shown.apply(OwnersEvent(topic=Topic.OWNERS, key="", body=[owner]))
+    assert shown.owners == {"U.V": owner}
+    shown.apply(LoopsEvent(topic=Topic.LOOPS, key="", body=[LOOP]))
+    assert shown.loops == [LOOP]
 
 
 def test_an_event_takes_the_place_of_its_topic() -> None:

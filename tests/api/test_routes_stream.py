@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evcontrol.api.client import ApiError, EngineGoneError
-from evcontrol.api.schema import BatchEvent, Delta, PromptsEvent, StartBatch, StatusEvent, Topic, UnitsEvent
+from evcontrol.api.schema import BatchEvent, Beat, Delta, PromptsEvent, StartBatch, StatusEvent, Topic, UnitsEvent
 from evcontrol.clock import NS
 from tests.api.served import Served, recipe_text, serve
 
@@ -53,6 +53,29 @@ def test_a_change_reaches_every_client(tmp_path: Path) -> None:
                     break
             assert "B-0001" in seen
             await stream.aclose()
+
+    serve(tmp_path, work)
+
+
+def test_between_two_scans_beats_tell_that_the_engine_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evcontrol.api.routes.stream.BEAT_S", 0.002)
+
+    async def work(served: Served) -> None:
+        async with served.client() as client:
+            stream = client.stream_with_beats()
+            beats: list[int] = []
+            async for message in stream:
+                if isinstance(message, Beat):
+                    beats.append(message.beat)
+                    if len(beats) == 3:
+                        break
+            await stream.aclose()
+            assert beats == sorted(beats)
+            assert abs(beats[-1] - served.clock.now()) < 10 * NS
+            plain = client.stream()
+            for _ in range(20):
+                assert not isinstance(await anext(plain), Beat)
+            await plain.aclose()
 
     serve(tmp_path, work)
 

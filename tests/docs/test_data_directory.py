@@ -76,8 +76,8 @@ def commented() -> dict[str, set[str]]:
     """Body keys by kind, as the vocabulary itself gives them."""
     source = (ROOT / "evcontrol" / "journal" / "events.py").read_text(encoding="utf-8")
     found = {}
-    for kind, comment in re.findall(r'"([\w.]+)"\s+# (.*)', source):
-        flat = re.sub(r"\{.*?\}|\[[^\]]*\]", "", comment).partition(";")[0]
+    for kind, comment in re.findall(r'"([\w.]+)"\s+# (.*(?:\n {8}# .*)*)', source):
+        flat = re.sub(r"\n +#|\{.*?\}|\[[^\]]*\]", "", comment).partition(";")[0]
         found[kind] = {item.partition(":")[0].strip() for item in flat.split(",")}
     return found
 

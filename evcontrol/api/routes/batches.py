@@ -81,9 +81,19 @@ async def prompts(desk: TheDesk) -> list[PromptView]:
 
 @router.post("/batches/{batch}/prompts/{prompt:path}/answer", status_code=204)
 async def answer(batch: str, prompt: str, body: Answer, signed: Operator, desk: TheDesk) -> None:
-    """Answer a question."""
-    _run(desk, batch)
-    await desk.engine.batches.answer(batch, prompt, body.value, signed.origin, body.comment)
+    """Answer a question; one that has a meaning is signed with the password, given anew."""
+    run, batches, session = _run(desk, batch), desk.engine.batches, signed.session
+    if not run.question(prompt).meaning:
+        await batches.answer(batch, prompt, body.value, signed.origin, body.comment)
+        return
+    if body.password is None:
+        raise RefusedError(422, "this answer is a signature", "Send `password`: that of whoever signs.")
+    password = body.password.get_secret_value()
+    try:
+        await batches.sign_answer(batch, prompt, body.value, session, password, body.comment, desk.engine.people)
+    except AccessError as error:
+        desk.note_denied(session.user, session.station, error)
+        raise
 
 
 @router.get("/batches/{batch}/reconciliation", dependencies=[Reader])

@@ -6,8 +6,9 @@ import asyncio
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from evcontrol.api.desk import Desk
 from evcontrol.api.guard import TheDesk, bearer, may_read
-from evcontrol.api.stream import Subscriber
+from evcontrol.api.stream import BEAT_S, Subscriber, encode_beat
 
 router = APIRouter()
 POLICY_VIOLATION = 1008
@@ -23,7 +24,7 @@ async def stream(socket: WebSocket, desk: TheDesk) -> None:
     await socket.accept()
     with desk.watch(desk.session(token)) as over, desk.hub.subscribe() as subscriber:
         tasks = [
-            asyncio.create_task(_send(socket, subscriber), name="stream"),
+            asyncio.create_task(_send(socket, subscriber, desk), name="stream"),
             asyncio.create_task(_until_gone(socket), name="client gone"),
             asyncio.create_task(over.wait(), name="session over"),
         ]
@@ -37,9 +38,14 @@ async def stream(socket: WebSocket, desk: TheDesk) -> None:
         await socket.close(POLICY_VIOLATION, "the session has ended")
 
 
-async def _send(socket: WebSocket, subscriber: Subscriber) -> None:
+async def _send(socket: WebSocket, subscriber: Subscriber, desk: Desk) -> None:
     while True:
-        for message in await subscriber.take():
+        try:
+            async with asyncio.timeout(BEAT_S):
+                messages = await subscriber.take()
+        except TimeoutError:
+            messages = [encode_beat(desk.engine.clock.now())]
+        for message in messages:
             await socket.send_bytes(message)
 
 

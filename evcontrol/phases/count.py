@@ -1,0 +1,123 @@
+"""Counting particles: a sample is taken, the counter is asked by a worklist, and its export is put into the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from evcontrol.clock import NS
+from evcontrol.journal.events import Kind
+from evcontrol.phases.cells import HOUR_NS
+from evcontrol.procedure.context import HoldRequiredError
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+from evcontrol.procedure.prompts import PromptKind
+from evcontrol.quality import is_bad
+
+CONTAINER_TYPES: Final[Mapping[str, str]] = {
+    "pool": "pool", "clarified": "clarified", "concentrate": "product", "product": "filtered",
+}  # fmt: skip
+"""Type of the container that each kind of sample is taken from; others come from none that the batch registers."""
+KINDS: Final = ("beads", "diluent", "medium", "pool", "clarified", "concentrate", "permeate", "product")
+NUMBERS: Final[Mapping[str, str]] = {
+    "CONC_MEASURED": "concentration_measured", "CONC_STOCK": "concentration_stock", "DILUTION_RECORDED": "dilution",
+    "CV": "cv", "MEAN": "mean", "MODE": "mode", "SD": "sd", "D10": "d10", "D50": "d50", "D90": "d90",
+    "FRACTION_200": "fraction_below_200", "TRACKS": "tracks", "REPLICATES": "replicates",
+}  # fmt: skip
+"""The counter's figures, and their names in the record."""
+TEXTS: Final[Mapping[str, str]] = {
+    "FILE": "file", "SHA256": "sha256", "SOFTWARE": "software", "CAPTURED_AT": "captured_at", "WARNINGS": "warnings",
+}  # fmt: skip
+TOLERANCE_S: Final = 600.0
+
+
+class Count(Phase):
+    """Have a sample taken, diluted and counted."""
+
+    unit_class = "counter"
+    tags: ClassVar = (*NUMBERS, *TEXTS, "STATE", "RESULT_REQUEST", "LAST_SAMPLE")
+    actuators: ClassVar = ("SAMPLE_NO", "KIND", "DILUTION", "VIDEOS", "REQUEST")
+    max_speed = 120.0
+    arguments = (
+        Argument("kind", ArgumentKind.CHOICE, "what is counted", choices=KINDS),
+        Argument("dilution", ArgumentKind.NUMBER, "dilution of the sample (1 = undiluted)", low=1.0, high=1e6),
+        Argument("videos", ArgumentKind.NUMBER, "videos of 60 s", "", "5", 1.0, 10.0),
+        Argument("volume", ArgumentKind.NUMBER, "volume of the sample", "mL", "1 mL", 0.01, 10.0),
+        Argument("within", ArgumentKind.NUMBER, "longest time until the result is there", "h", "2 h", 0.1, 48.0),
+    )
+
+    async def running(self) -> None:
+        """Number, take, request, wait, put down."""
+        context = self.context
+        number = int(await context.once("number", self._next))
+        await context.set_tag("LAST_SAMPLE", number)
+        sample, kind = f"S-{number:06d}", str(context.arguments["kind"])
+        container, dilution = self._container(kind), context.number("dilution")
+        how = f"dilute it 1:{dilution:g}" if dilution > 1.0 else "do not dilute it"
+        where = f" ({container})" if container else ""
+        text = f"Take sample {sample} of the {kind}{where}, {how}, label it and load the counter"
+        await context.ask("loaded", PromptKind.CONFIRM, text)
+        if "taken" not in context.progress:
+            body = {"sample": sample, "container": container, "volume_ml": context.number("volume"), "label": kind}
+            await context.event(Kind.SAMPLE_TAKEN, body)
+            await context.record("taken", True)
+        await self._request(number, kind, dilution)
+        await self._wait(number)
+        if "counted" not in context.progress:
+            await self._put_down(number, sample, kind, container)
+            await context.record("counted", True)
+
+    def _next(self) -> int:
+        """One above every number that the counter or this plant has used."""
+        context = self.context
+        known = [context.reading(tag) for tag in ("REQUEST", "LAST_SAMPLE")]
+        return 1 + max((int(value) for value, quality in known if not is_bad(quality)), default=0)
+
+    def _container(self, kind: str) -> str:
+        """The newest container of the type that the kind is taken from."""
+        wanted = CONTAINER_TYPES.get(kind)
+        found = [name for name, body in self.context.rooms.view.containers.items() if body.get("type") == wanted]
+        return found[-1] if wanted and found else ""
+
+    async def _request(self, number: int, kind: str, dilution: float) -> None:
+        context = self.context
+        if context.value("REQUEST") >= number:
+            return  # placed before a hold or a crash: never twice
+        await context.write(
+            f"worklist {number}: {kind}, diluted 1:{dilution:g}",
+            SAMPLE_NO=float(number),
+            KIND=kind,
+            DILUTION=dilution,
+            VIDEOS=context.number("videos"),
+            REQUEST=float(number),
+        )
+
+    async def _wait(self, number: int) -> None:
+        context, clock = self.context, self.context.rooms.clock
+        end = clock.now() + round(context.number("within") * HOUR_NS)
+        there = context.condition(f"RESULT_REQUEST >= {number} or STATE = failed")
+        await context.until(there, tolerance_s=TOLERANCE_S, unless=lambda: clock.now() >= end)
+        if context.rooms.image.text(f"{context.unit}.STATE") == "failed":
+            raise HoldRequiredError(f"the counter could not give a result of worklist {number}: look at its exports")
+        if context.value("RESULT_REQUEST") != number:
+            raise HoldRequiredError(f"no result of worklist {number} after {(clock.now() - end) / NS / 3600.0:+.1f} h")
+
+    async def _put_down(self, number: int, sample: str, kind: str, container: str) -> None:
+        context = self.context
+        body: dict[str, Any] = {"sample": sample, "sample_no": number, "kind": kind, "container": container}
+        for tag, name in NUMBERS.items():
+            value, quality = context.reading(tag)
+            body[name] = None if is_bad(quality) else value
+        for tag, name in TEXTS.items():
+            body[name] = context.rooms.image.text(f"{context.unit}.{tag}")
+        body["dilution_source"] = "export"
+        if body["dilution"] is None:
+            # The export does not say how the sample was diluted, and a recipe is no evidence of what was done.
+            text = f"The export of {sample} records no dilution. By what factor was it diluted?"
+            body["dilution"] = float(await context.ask("dilution", PromptKind.NUMBER, text, low=1.0, high=1e6))
+            body["dilution_source"] = "entered"
+            measured = body["concentration_measured"]
+            body["concentration_stock"] = None if measured is None else measured * body["dilution"]
+        await context.event(Kind.COUNT_TAKEN, body)
+        for name, unit in (("concentration_stock", "particle/mL"), ("d50", "nm"), ("cv", "")):
+            if body[name] is not None:
+                await context.result(f"{kind}: {name.replace('_', ' ')}", float(f"{body[name]:.4g}"), unit)
