@@ -1,4 +1,4 @@
-"""What InfluxDB holds after a batch on the whole process cell equals the local history, though it was away meanwhile."""
+"""What InfluxDB holds after a batch on the whole process cell is the local history, though it was away meanwhile."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def _forwarded(directory: Path, recipe: str, pause_in: str, bound_s: float
         found = compare(data, server, BUCKET, simulated=True)
         assert found.differences == []
         assert found.readings > 20_000
-        assert gateway.buckets == {BUCKET}
+        assert gateway.buckets() == {BUCKET}
 
 
 @pytest.mark.timeout(240)
