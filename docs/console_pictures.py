@@ -1,8 +1,8 @@
 """Makes the pictures of the console from a real batch: ``python docs/console_pictures.py`` (about two minutes).
 
 It runs simulators and engine in a temporary directory, drives a console on a display of its own (Xvfb), and writes
-``docs/images/console-*.png``. To be run by hand when the console or the shipped plant and recipe change. ``--plant`` and
-``--recipe`` take other files, ``--phase`` the phase in the middle of which the views are taken.
+``docs/images/console-*.png``. To be run by hand when the console or the shipped plant and recipe change. ``--plant``
+and ``--recipe`` take other files, ``--phase`` the phase in the middle of which the views are taken.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QElapsedTimer
+from PySide6.QtGui import QFont
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 
@@ -25,7 +26,7 @@ from evcontrol.api.schema import BatchCommand, StartBatch
 from evcontrol.cli.demo_script import answer_to, load_script
 from evcontrol.cli.people import add_person
 from evcontrol.cli.shipped import shipped
-from ui.app import make
+from ui.app import make, prepare
 from ui.link import Address
 from ui.sign_on import SignOnDialog
 from ui.start_batch import StartDialog
@@ -68,7 +69,11 @@ class _Stage:
         self._simulate()
         self._serve()
         self._app = QApplication([])
-        self.console: Console = make(self._app, Address(data=data), recipe.parent, "TFF suite, panel 1")
+        font = self._app.font()
+        font.setStyleStrategy(QFont.StyleStrategy.NoSubpixelAntialias)  # grey letters make small files
+        self._app.setFont(font)
+        prepare(self._app)
+        self.console: Console = make(Address(data=data), recipe.parent, "TFF suite, panel 1")
         self.console.resize(*SIZE)
         self.console.show()
         self.console.move(0, 0)

@@ -25,9 +25,9 @@ class Alarms(View):
             [
                 Column("Priority", 12),
                 Column("State", 27),
-                Column("Since (UTC)", 19),
-                Column("Alarm", 28),
-                Column("What", 34),
+                Column("Since (UTC)", 23),
+                Column("Alarm", 30),
+                Column("What", 40),
                 Column("What to do", 0),
             ],
         )
@@ -40,10 +40,10 @@ class Alarms(View):
         self.interlocks = Table(
             "alarms.interlocks",
             [
-                Column("State", 25),
-                Column("Since (UTC)", 19),
-                Column("Interlock", 28),
-                Column("Cause", 34),
+                Column("State", 27),
+                Column("Since (UTC)", 23),
+                Column("Interlock", 34),
+                Column("Cause", 38),
                 Column("What to do", 0),
             ],
         )

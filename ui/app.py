@@ -16,10 +16,14 @@ from ui.scene import Scene
 from ui.window import Console
 
 
-def make(app: QApplication, address: Address, recipes: Path | None = None, station: str = "") -> Console:
-    """A console that looks for its engine; the caller shows it."""
+def prepare(app: QApplication) -> None:
+    """Give an application its look, once, before it has any window."""
     theme.apply(app)
     pg.setConfigOptions(antialias=False, foreground=theme.TEXT, background=theme.FIELD)
+
+
+def make(address: Address, recipes: Path | None = None, station: str = "") -> Console:
+    """A console that looks for its engine; the application must be there, and the caller shows it."""
     link = Link(address)
     scene = Scene(link)
     link.setParent(scene)
@@ -34,6 +38,7 @@ def run(address: Address, recipes: Path | None = None) -> int:
     app = QApplication(sys.argv[:1])
     app.setApplicationName("evcontrol")
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    window = make(app, address, recipes)
+    prepare(app)
+    window = make(address, recipes)
     window.show()
     return int(app.exec())

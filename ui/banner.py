@@ -93,10 +93,11 @@ class GoneStrip(QFrame):
             return
         if self.scene.last_seen:
             ago = when.duration(self.scene.silence_s())
-            self.text.say(f"✕ ENGINE GONE: last seen {self.scene.last_seen} UTC, {ago} ago", Tone.STRONG)
+            seen = f"last seen {self.scene.last_seen} UTC, {ago} ago"
+            self.text.say(f"✕ ENGINE GONE: {seen}. Looking for it…", Tone.STRONG)
         else:
-            self.text.say("✕ NO ENGINE YET", Tone.STRONG)
-        self.why.say(f"{words.first_line(self.scene.why_gone)}. Looking for it…")
+            self.text.say("✕ NO ENGINE YET. Looking for it…", Tone.STRONG)
+        self.why.say(words.first_line(self.scene.why_gone))
 
 
 class StatusBar(QFrame):
@@ -139,7 +140,8 @@ class StatusBar(QFrame):
             return
         status = picture.status
         self.plant.say(status.plant, Tone.STRONG, stale)
-        self.simulated.say("SIMULATED" if status.simulated else "", Tone.RUNNING if status.simulated else Tone.PLAIN)
+        simulated = ("SIMULATED", Tone.RUNNING) if status.simulated else ("", Tone.PLAIN)
+        self.simulated.say(*simulated, stale)
         speed = (
             f"{status.clock} clock, {status.speed:g} times real time"
             if status.speed != 1

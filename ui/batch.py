@@ -39,6 +39,7 @@ class Batches(View):
         self._past_views: dict[str, BatchView] = {}
         self._asked: set[str] = set()
         self._running_path = ""
+        self._wished = ""
         self.list = Table("batch.list", [Column("Batch", 9), Column("State", 0)])
         self.start = button("Start a batch…", "batch.start")
         self.start.clicked.connect(self.open_start)
@@ -69,6 +70,9 @@ class Batches(View):
         summaries = self._past | {name: view.summary for name, view in picture.batches.items()}
         newest_first = sorted(summaries.values(), key=lambda one: one.created, reverse=True)
         self.list.show_rows([_batch_row(one) for one in newest_first])
+        if self._wished in summaries:
+            self.list.select(self._wished)
+            self._wished = ""
         if not self.list.selected() and newest_first:
             self.list.select(newest_first[0].batch)
         view = self._view(picture, self.list.selected())
@@ -92,10 +96,9 @@ class Batches(View):
         dialog.open()
 
     def choose(self, batch: str) -> None:
-        """Show this batch as soon as it is there."""
+        """Show this batch as soon as the engine tells of it."""
+        self._wished = batch
         self._ticked()
-        if batch in self.list.keys():  # noqa: SIM118  (a table, no mapping)
-            self.list.select(batch)
 
     # -- layout ------------------------------------------------------------------------------------------------------
 
@@ -259,7 +262,9 @@ def _element_row(element: ElementView, active: bool) -> Row:
     begun = element.state not in words.ENDED and element.state != "Idle"
     ended = Tone.DIM if element.state == "Idle" else Tone.PLAIN
     tone = (Tone.RUNNING if active else Tone.STRONG) if begun else ended
-    state_tone = Tone.BAD if element.state in words.ABNORMAL_STATES and not begun else tone
+    state_tone = tone
+    if element.state in words.ABNORMAL_STATES:
+        state_tone = Tone.HALTED if active else Tone.BAD
     name = element.path.rpartition("/")[2] or "Procedure"
     cells = (Cell(name, tone), Cell(words.state(element.state), state_tone), Cell(element.waiting, tone))
     parent = element.path.rpartition("/")[0] or (ROOT if element.path else "")

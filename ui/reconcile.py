@@ -30,7 +30,7 @@ class ReconciliationPanel(QFrame):
         self._head.setWordWrap(True)
         self.table = Table(
             "reconciliation.table",
-            [Column("What", 26), Column("Expected", 24), Column("Read", 24), Column("Verdict", 0)],
+            [Column("What", 20), Column("Expected", 16), Column("Read", 16), Column("Verdict", 0)],
         )
         self.table.setMinimumHeight(110)
         self.comment = QLineEdit()

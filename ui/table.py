@@ -183,8 +183,10 @@ class _Delegate(QStyledItemDelegate):
         for role in (palette.ColorRole.Text, palette.ColorRole.HighlightedText):
             palette.setColor(role, ink)
         option.palette = palette
-        if paper is not None and not (selected and tone is Tone.RUNNING):
+        if paper is not None and not (selected and paper is theme.RUNNING):
             option.backgroundBrush = QBrush(paper)
+            palette.setColor(palette.ColorRole.Highlight, paper)
+            option.palette = palette
         option.font = theme.sized(option.font, 1.0, tone in theme.BOLD)
 
     def paint(

@@ -38,6 +38,7 @@ class Tone(Enum):
     VALUE = "value"
     STRONG = "strong"
     RUNNING = "running"
+    HALTED = "halted"
     BAD = "bad"
     DOUBT = "doubt"
     CRITICAL = "critical"
@@ -52,6 +53,7 @@ INK: dict[Tone, QColor] = {
     Tone.VALUE: VALUE,
     Tone.STRONG: TEXT,
     Tone.RUNNING: TEXT,
+    Tone.HALTED: BAD,
     Tone.BAD: BAD,
     Tone.DOUBT: DOUBT,
     Tone.CRITICAL: QColor("#ffffff"),
@@ -61,17 +63,19 @@ INK: dict[Tone, QColor] = {
 }
 PAPER: dict[Tone, QColor] = {
     Tone.RUNNING: RUNNING,
+    Tone.HALTED: RUNNING,
     Tone.CRITICAL: QColor("#c4122b"),
     Tone.HIGH: QColor("#ee8b1e"),
     Tone.MEDIUM: QColor("#ecd02f"),
     Tone.LOW: QColor("#7d5fa0"),
 }
-BOLD = frozenset({Tone.STRONG, Tone.RUNNING, Tone.CRITICAL, Tone.HIGH, Tone.MEDIUM, Tone.LOW})
+BOLD = frozenset({Tone.STRONG, Tone.RUNNING, Tone.HALTED, Tone.CRITICAL, Tone.HIGH, Tone.MEDIUM, Tone.LOW})
 
 SHEET = f"""
 QToolTip {{ color: {TEXT.name()}; background: {FIELD.name()}; border: 1px solid {LINE.name()}; padding: 3px; }}
 #navigation {{ background: {PANEL.name()}; border-right: 1px solid {LINE.name()}; }}
-#navigation QPushButton[view="true"] {{ border: none; border-left: 4px solid transparent; padding: 9px 12px; text-align: left; }}
+#navigation QPushButton[view="true"] {{ border: none; border-left: 4px solid transparent; padding: 9px 12px;
+    text-align: left; }}
 #navigation QPushButton[view="true"]:hover {{ background: {SELECTED.lighter(110).name()}; }}
 #navigation QPushButton[view="true"]:checked {{ background: {SELECTED.name()}; border-left-color: {MARK.name()}; }}
 #navigation QPushButton[view="true"]:focus {{ text-decoration: underline; }}

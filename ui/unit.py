@@ -44,7 +44,7 @@ class UnitPage(View):
             [Column("Loop", 11), Column("Mode", 8), Column("Setpoint", 13, numeric=True), Column("Now", 0)],
         )
         self.interlocks = Table(f"unit.{unit}.interlocks", [Column("Interlock", 23), Column("State", 0)])
-        self.links = Table(f"unit.{unit}.links", [Column("Device", 11), Column("State", 14), Column("Since, why", 0)])
+        self.links = Table(f"unit.{unit}.links", [Column("Device", 11), Column("State", 14), Column("Since (UTC)", 0)])
         self._command = button("Command…", f"unit.{unit}.command", "Command the selected tag by hand")
         self._loop = button("Loop…", f"unit.{unit}.loop", "Change mode and setpoint of the selected loop")
         self._mode = button("Mode…", f"unit.{unit}.mode", "Change the mode of the unit")
@@ -141,7 +141,7 @@ class UnitPage(View):
                 continue
             good = link.state == "ready"
             state = Cell(link.state if good else f"✕ {link.state}", Tone.PLAIN if good else Tone.BAD)
-            since = f"since {when.time_of_day(link.since)} UTC{f': {link.reason}' if link.reason else ''}"
+            since = f"{when.time_of_day(link.since)}{f', {link.reason}' if link.reason else ''}"
             rows.append(Row(link.device, (link.device, state, since)))
         return rows
 

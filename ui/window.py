@@ -179,12 +179,13 @@ class Console(QMainWindow):
         if picture is None:
             return
         self.setWindowTitle(f"{picture.status.plant} - evcontrol{' (simulated)' if picture.status.simulated else ''}")
-        asked = len(picture.prompts)
-        due = any(view.summary.reconciliation_due for view in picture.batches.values())
+        live = self.scene.live
+        asked = len(picture.prompts) if live else 0
+        due = live and any(view.summary.reconciliation_due for view in picture.batches.values())
         marks = [words.count(asked, "question")] if asked else []
         marks += ["to sign"] if due else []
         self._label(self.batches, ", ".join(marks))
-        waiting = sum(not alarm.acknowledged for alarm in picture.alarms)
+        waiting = sum(not alarm.acknowledged for alarm in picture.alarms) if live else 0
         self._label(self.alarms, f"{waiting} new" if waiting else "")
 
     def _label(self, view: View, mark: str) -> None:

@@ -73,7 +73,7 @@ def owner(view: OwnerView | None) -> str:
     """Who owns an actuator."""
     if view is None or not view.owner:
         return "nobody"
-    return f"{view.owner} {view.holder}".strip()
+    return f"{view.owner} {view.holder.removeprefix('user:')}".strip()
 
 
 def brief(owner: str) -> str:

@@ -329,4 +329,4 @@ def _typed(data_type: DataType, value: object) -> Scalar | None:
     if data_type is DataType.DOUBLE:
         number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
         return None if math.isnan(number) else number
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else None

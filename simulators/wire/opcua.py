@@ -152,6 +152,8 @@ class _Attributes(AttributeService):
             status = await self._owner.write(item.NodeId, item.Value)
             if status is not None:
                 return status
+        if item.NodeId not in self._aspace:  # of which asyncua says that access to it is denied
+            return _code(StatusCodes.BadNodeIdUnknown)
         (status,) = await super().write(ua.WriteParameters(NodesToWrite=[item]), user)
         return status
 

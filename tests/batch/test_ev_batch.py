@@ -179,8 +179,8 @@ def test_shear_is_controlled_and_more_of_it_makes_more_vesicles(tmp_path: Path, 
 
 @pytest.mark.timeout(300)
 def test_more_frequent_collection_keeps_vesicles_from_being_lost(tmp_path: Path, usual: dict[str, float]) -> None:
-    """Loss of 0.02 to 0.1 /h and re-uptake act on what stays: two collections of 8 h give more than one of 16 h."""
-    once = made(tmp_path / "data", interval="16 h")
+    """Loss of 0.02 to 0.1 /h and re-uptake act on what stays: two collections of 7 h give more than one of 14 h."""
+    once = made(tmp_path / "data", interval="14 h")
     assert usual["volume"] == pytest.approx(once["volume"] + 900.0, rel=0.02)
     assert 1.05 < usual["evs"] / once["evs"] < 1.6
 

@@ -98,8 +98,9 @@ class Processes:
 
     async def start_engine(self) -> None:
         """The engine, and a person who is signed on; returns when both are there."""
+        endpoints = self.data / "run" / "simulators.json"
         self.engine = await self._start(
-            "serve", str(self.plant), "--data", str(self.data), "--endpoints", str(self.data / "run" / "simulators.json"),
+            "serve", str(self.plant), "--data", str(self.data), "--endpoints", str(endpoints),
             "--speed", str(self.speed), "--listen", "127.0.0.1:0", *self._serve,
         )  # fmt: skip
         await self._until_file(self.data / "run" / "endpoint.json", self.engine)
