@@ -119,10 +119,11 @@ class Forwarder:
             while item.fault and not self._set_aside(item, item.fault, cursor):
                 if self._finishing.is_set():
                     return False
-        parts = deque([[item for item in batch.items if not item.fault]])
+        sound = [item for item in batch.items if not item.fault]
+        parts = deque([sound] if sound else [])
         while parts:
             part = parts[0]
-            answer = self._carrier.send([item.line for item in part]) if part else Answer(Verdict.TAKEN)
+            answer = self._carrier.send([item.line for item in part])
             if answer.verdict is Verdict.TAKEN:
                 parts.popleft()
                 self._taken(len(part))
@@ -140,13 +141,25 @@ class Forwarder:
         return True
 
     def _set_aside(self, item: Item, reason: str, cursor: Cursor) -> bool:
-        """Quarantine a line if the server takes a mark in its place; if it does not, the line may not be to blame."""
+        """Quarantine a line if the server takes a mark in its place; if it does not, the line may not be to blame.
+
+        False when it is to be tried again.
+        """
         answer = self._carrier.send([self._marks.quarantined(item.t, f"{item.file} {item.row}", reason)])
         if answer.verdict is not Verdict.TAKEN:
             if answer.verdict is Verdict.WRONG:
                 answer = Answer(Verdict.REFUSED, f"the server calls every line wrong: {answer.reason}")
             self._failed(answer)
             return False
+        self._taken(0)
+        if not item.fault:  # once more, since it may have been the server, which is well again
+            answer = self._carrier.send([item.line])
+            if answer.verdict is Verdict.TAKEN:
+                self._taken(1)
+                return True
+            if answer.verdict is not Verdict.WRONG:
+                self._failed(answer)
+                return False
         cursor.quarantine(item, reason)
         self._tell(quarantined=cursor.quarantined, reason=f"set aside {item.file} {item.row}: {reason}")
         return True

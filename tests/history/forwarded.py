@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +46,8 @@ def compare(data: Path, server: InfluxServer, bucket: str, *, simulated: bool) -
     there = sorted((str(row["time"]), str(row["end"]), str(row["reason"])) for row in told)
     if here != there:
         result.differences.append(f"gaps: {here} here, {there} there")
-    units = {row["tag"]: row["unit"] for row in server.rows(bucket, "SELECT last(\"unit\") AS \"unit\" FROM definitions GROUP BY \"tag\"")}
+    asked = 'SELECT last("unit") AS "unit" FROM definitions GROUP BY "tag"'
+    units = {row["tag"]: row["unit"] for row in server.rows(bucket, asked)}
     result.differences += [
         f"{name}: unit {tag.unit!r} here, {units.get(name)!r} there"
         for name, tag in tags.items()
@@ -54,10 +56,9 @@ def compare(data: Path, server: InfluxServer, bucket: str, *, simulated: bool) -
     known = {str(row["fieldKey"]) for row in server.rows(bucket, "SHOW FIELD KEYS FROM readings")}
     if more := known - {key for name in tags for key in (name, f"{name}__q")}:
         result.differences.append(f"only there: {', '.join(sorted(more))}")
-    if kinds := {str(row["value"]) for row in server.rows(bucket, "SHOW TAG VALUES FROM readings WITH KEY = simulated")} - {
-        str(simulated).lower()
-    }:
-        result.differences.append(f"readings marked simulated={kinds}")
+    kinds = {str(row["value"]) for row in server.rows(bucket, "SHOW TAG VALUES FROM readings WITH KEY = simulated")}
+    if kinds != {str(simulated).lower()}:
+        result.differences.append(f"readings are marked simulated={', '.join(sorted(kinds))}")
     return result
 
 
@@ -74,7 +75,7 @@ def _differences(tag: Tag, column: Column, rows: list[Row]) -> list[str]:
 
 def _bits_here(tag: Tag, column: Column, i: int) -> bytes | int | str | None:
     value = float(column.v[i])
-    if column.q[i] >= BAD or value != value:
+    if column.q[i] >= BAD or math.isnan(value):
         return None
     if tag.kind is TagKind.TEXT:
         return column.text(i)

@@ -1,7 +1,7 @@
 """A gateway that speaks the write protocol of InfluxDB 2 before an InfluxDB 1.x: for tests only.
 
-``POST /api/v2/write?org&bucket&precision`` with ``Authorization: Token ...`` becomes ``/write?db&precision`` of the real
-server, whose answer is passed on. It notes every request, and it can be told to refuse.
+``POST /api/v2/write?org&bucket&precision`` with ``Authorization: Token ...`` becomes ``/write?db&precision`` of the
+real server, whose answer is passed on. It notes every request, and it can be told to refuse.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A real InfluxDB 1.x of Debian (``influxd``), on loopback and with files of its own, to be stopped, hung and queried."""
+"""A real InfluxDB 1.x of Debian (``influxd``), on loopback with files of its own, to be stopped, hung and queried."""
 
 from __future__ import annotations
 
