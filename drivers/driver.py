@@ -7,7 +7,7 @@ readings. It raises only for a caller's mistake (an unknown tag, a point that ca
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
@@ -60,12 +60,21 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _no_texts(text: str) -> float:
+    raise ValueError(f"a text ({text[:40]!r}) for a tag of no plant")
+
+
 @dataclass(frozen=True, slots=True)
 class BoundPoint:
-    """A tag and where it lives in the device; ``point`` is an instance of the driver's point model."""
+    """A tag and where it lives in the device; ``point`` is an instance of the driver's point model.
+
+    ``code_of`` gives the code under which a text travels in a frame: that of the plant's
+    :class:`evcontrol.signals.TagTable`, to be called on the event loop.
+    """
 
     tag: Tag
     point: Model
+    code_of: Callable[[str], float] = field(default=_no_texts, repr=False, compare=False)
 
 
 class Driver(Protocol):

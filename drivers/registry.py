@@ -14,6 +14,8 @@ GROUP: Final = "evcontrol.drivers"
 _BUILT_IN: Final = {
     "modbus-tcp": "drivers.modbus:ModbusDriver",
     "mt-sics": "drivers.mtsics:MtSicsDriver",
+    "nta-folder": "drivers.nta_folder:NtaFolderDriver",
+    "opc-ua": "drivers.opcua:OpcUaDriver",
 }
 """The project's own, also found in a checkout that is not installed."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import selectors
 import time
@@ -42,7 +43,11 @@ class Clock(Protocol):
 
     @property
     def speed(self) -> float:
-        """Process seconds per real second (1 on the live and virtual clocks)."""
+        """Process seconds per real second that hold now (always 1 on the live clock)."""
+
+    @property
+    def pending_speed(self) -> float:
+        """The speed that was set last, and will hold within half a second."""
 
     def now(self) -> int:
         """Process time, UTC ns; never goes back."""
@@ -62,6 +67,7 @@ class LiveClock:
 
     kind = ClockKind.LIVE
     speed = 1.0
+    pending_speed = 1.0
 
     def __init__(self) -> None:
         self._origin = time.time_ns() - time.monotonic_ns()
@@ -83,47 +89,33 @@ class LiveClock:
         await asyncio.sleep(max(0.0, seconds))
 
 
-class ScaledClock:
-    """Process time at a multiple of real time, for simulated equipment only.
+class _PacedClock:
+    """Process time at a speed that can change: segments of (monotonic ns, process ns, speed)."""
 
-    The segments ``(monotonic ns, process ns, speed)`` are appended to ``path`` before they hold, for the simulators to
-    read. A new clock on an old file begins a segment at ``start_ns`` or, if later, where the file's last one is now.
-    """
-
-    kind = ClockKind.SCALED
-
-    def __init__(self, path: Path, speed: float, start_ns: int | None = None) -> None:
+    def __init__(self, mono_ns: int, start_ns: int, speed: float) -> None:
         if not speed > 0:
             raise ValueError(f"speed {speed} is not above 0")
-        self._path = path
-        mono = time.monotonic_ns()
-        start = time.time_ns() if start_ns is None else start_ns
-        previous = _segment_in_force(path, mono)
-        if previous is not None:
-            start = max(start, _at(previous, mono))
-        self._segments = [(mono, start, speed)]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._publish(self._segments[0])
+        self._segments = [(mono_ns, start_ns, speed)]
         self._changed = asyncio.Event()
 
     @property
     def speed(self) -> float:
         """The speed that holds now."""
-        return self._segment(time.monotonic_ns())[2]
+        return self._segment(self._mono())[2]
 
     @property
     def pending_speed(self) -> float:
-        """The speed that was set last; it holds from half a real second after that."""
+        """The speed that was set last; it holds from half a second of the machine's time after that."""
         return self._segments[-1][2]
 
     def set_speed(self, speed: float) -> None:
-        """Change the speed half a real second from now. OSError when it cannot be published, and then it stays."""
+        """Change the speed half a second from now. OSError when it cannot be published, and then it stays."""
         if not speed > 0:
             raise ValueError(f"speed {speed} is not above 0")
         last = self._segments[-1]
         if last[2] == speed:
             return
-        now = time.monotonic_ns()
+        now = self._mono()
         mono = max(now + SPEED_NOTICE_NS, last[0] + 1)
         segment = (mono, _at(last, mono), speed)
         past = self._segments.index(self._segment(now))
@@ -134,22 +126,14 @@ class ScaledClock:
 
     def now(self) -> int:
         """Process time, UTC ns."""
-        mono = time.monotonic_ns()
+        mono = self._mono()
         return _at(self._segment(mono), mono)
-
-    def wall(self) -> int:
-        """The machine's UTC time, ns."""
-        return time.time_ns()
-
-    def monotonic(self) -> float:
-        """Real seconds."""
-        return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
         """Sleep for so many seconds of process time."""
         end = self.now() + round(seconds * NS)
         while True:
-            mono = time.monotonic_ns()
+            mono = self._mono()
             wake = self._monotonic_at(end, mono)
             if wake <= mono:
                 await asyncio.sleep(0)
@@ -160,6 +144,13 @@ class ScaledClock:
             except TimeoutError:
                 continue
 
+    def _mono(self) -> int:
+        """The time that the speed multiplies, ns."""
+        raise NotImplementedError
+
+    def _publish(self, segment: tuple[int, int, float]) -> None:
+        """Tell others of a segment before it holds; OSError when they cannot be told."""
+
     def _segment(self, mono: int) -> tuple[int, int, float]:
         for segment in reversed(self._segments):
             if segment[0] <= mono:
@@ -167,14 +158,46 @@ class ScaledClock:
         return self._segments[0]
 
     def _monotonic_at(self, process: int, mono: int) -> int:
-        """The real time at which process time will be ``process``, by the segments known now."""
+        """When process time will be ``process``, by the segments known now."""
         upcoming = [s for s in self._segments if s[0] > mono]
         current = self._segment(mono)
         for following in upcoming:
             if following[1] >= process:
                 break
             current = following
-        return current[0] + round((process - current[1]) / current[2])
+        return current[0] + math.ceil((process - current[1]) / current[2])  # never a moment before it
+
+
+class ScaledClock(_PacedClock):
+    """Process time at a multiple of real time, for simulated equipment only.
+
+    The segments ``(monotonic ns, process ns, speed)`` are appended to ``path`` before they hold, for the simulators to
+    read. A new clock on an old file begins a segment at ``start_ns`` or, if later, where the file's last one is now.
+    """
+
+    kind = ClockKind.SCALED
+
+    def __init__(self, path: Path, speed: float, start_ns: int | None = None) -> None:
+        self._path = path
+        mono = time.monotonic_ns()
+        start = time.time_ns() if start_ns is None else start_ns
+        previous = _segment_in_force(path, mono)
+        if previous is not None:
+            start = max(start, _at(previous, mono))
+        super().__init__(mono, start, speed)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._publish(self._segments[0])
+
+    def wall(self) -> int:
+        """The machine's UTC time, ns."""
+        return time.time_ns()
+
+    def monotonic(self) -> float:
+        """Real seconds."""
+        return time.monotonic()
+
+    def _mono(self) -> int:
+        return time.monotonic_ns()
 
     def _publish(self, segment: tuple[int, int, float]) -> None:
         line = json.dumps({"mono_ns": segment[0], "process_ns": segment[1], "speed": segment[2]})
@@ -192,31 +215,29 @@ class ScaledClock:
             raise
 
 
-class VirtualClock:
-    """Process time that is the virtual event loop's own time; made by :func:`run_virtual`."""
+class VirtualClock(_PacedClock):
+    """Process time that the virtual event loop's own time drives; made by :func:`run_virtual`.
+
+    The loop's time stands for the machine's: at speed 1 the two are the same, and at another speed everything happens
+    in the order and at the distances in which it would on the scaled clock.
+    """
 
     kind = ClockKind.VIRTUAL
-    speed = 1.0
 
     def __init__(self, loop: asyncio.AbstractEventLoop, start_ns: int) -> None:
         self._loop = loop
-        self._start = start_ns
-
-    def now(self) -> int:
-        """Process time, UTC ns."""
-        return self._start + round(self._loop.time() * NS)
+        super().__init__(0, start_ns, 1.0)
 
     def wall(self) -> int:
         """The same as :meth:`now`: a virtual run has no other time."""
         return self.now()
 
     def monotonic(self) -> float:
-        """Virtual seconds since the start of the run."""
+        """The loop's seconds since the start of the run."""
         return self._loop.time()
 
-    async def sleep(self, seconds: float) -> None:
-        """Let so many virtual seconds pass."""
-        await asyncio.sleep(max(0.0, seconds))
+    def _mono(self) -> int:
+        return round(self._loop.time() * NS)
 
 
 def run_virtual(main: Callable[[VirtualClock], Coroutine[Any, Any, T]], start_ns: int | None = None) -> T:

@@ -22,7 +22,7 @@ from evcontrol.acquisition.scan import Scan, Scanner
 from evcontrol.alarms.alarms import Alarms
 from evcontrol.alarms.states import AlarmStatus
 from evcontrol.batch.batches import Batches
-from evcontrol.clock import NS, Clock, ClockKind, ScaledClock
+from evcontrol.clock import NS, Clock, ClockKind, ScaledClock, VirtualClock
 from evcontrol.control.gate import CommandRefusedError, Gate, SafeReport
 from evcontrol.control.interlocks import Interlocks
 from evcontrol.control.loops import LoopMode, Loops
@@ -106,7 +106,7 @@ class Engine:
             },
         }  # fmt: skip
         await self.journal.record(Kind.ENGINE_STARTED, ENGINE, body)
-        if isinstance(self.clock, ScaledClock):
+        if isinstance(self.clock, ScaledClock | VirtualClock):
             self._governor = SpeedGovernor(self.clock, asked_speed, self._speed_limits, self.journal)
         self._restore_tags()
         self._restore_trips_and_alarms()
@@ -247,7 +247,7 @@ class Engine:
                 self.image.set_internal(name, value)
 
     def _watch_links(self, run: BatchRun, scan: Scan) -> None:
-        for unit in run.units:
+        for unit in run.busy_units():
             for name in self._devices_of(unit):
                 link = self.drivers[name].link
                 if link.state is not LinkState.READY and scan.t - link.since >= LINK_LOST_S * NS:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from evcontrol.acquisition.scan import Scan
-from evcontrol.clock import ScaledClock
+from evcontrol.clock import ScaledClock, VirtualClock
 from evcontrol.journal.events import ENGINE, Kind
 from evcontrol.journal.store import Journal
 
@@ -28,10 +28,10 @@ class Limit:
 
 
 class SpeedGovernor:
-    """Sets the speed of a scaled clock; a stage of the scan."""
+    """Sets the speed of a clock that has one; a stage of the scan."""
 
     def __init__(
-        self, clock: ScaledClock, asked: float, limits: Callable[[], Iterable[Limit]], journal: Journal
+        self, clock: ScaledClock | VirtualClock, asked: float, limits: Callable[[], Iterable[Limit]], journal: Journal
     ) -> None:
         self._clock = clock
         self._asked = asked

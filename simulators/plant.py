@@ -10,7 +10,8 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from simulators.devices.balance import Balance, BalanceParameters
-from simulators.devices.link import BalanceLink, SkidLink
+from simulators.devices.link import BalanceLink, ModbusLink, SkidLink
+from simulators.devices.sensors import Sensor
 from simulators.devices.skid import Skid
 from simulators.process.liquid import Liquid
 from simulators.process.tff import ProcessParameters, TffProcess
@@ -47,6 +48,20 @@ class TffPlant:
         }
         self.skid_link = SkidLink(self.skid)
         self.balance_links = {name: BalanceLink(balance) for name, balance in self.balances.items()}
+
+    @property
+    def modbus_links(self) -> dict[str, ModbusLink]:
+        """Every Modbus device."""
+        return {SKID: self.skid_link}
+
+    @property
+    def sensors(self) -> dict[str, Sensor]:
+        """Every sensor by name."""
+        return self.skid.sensors
+
+    def pace(self, nominal_step_s: float) -> None:
+        """Tell every controller how many process seconds pass between two of its scans."""
+        self.skid.nominal_step_s = nominal_step_s
 
     def step(self, dt_s: float) -> None:
         """Let ``dt_s`` seconds of process time pass."""
@@ -104,10 +119,11 @@ class TffPlant:
         start = Ledger.of(process.parameters.stocks).total()
         now = process.ledger.total()
         now.evs += process.membrane.adsorbed_evs + process.ledger.destroyed_evs
-        return {name: _share(now, start, name) for name in Liquid.__slots__}
+        return {name: share_of_change(now, start, name) for name in Liquid.__slots__}
 
 
-def _share(now: Liquid, start: Liquid, name: str) -> float:
+def share_of_change(now: Liquid, start: Liquid, name: str) -> float:
+    """By how much an amount has changed, as a share of it; of an amount that was 0, the change itself."""
     before = float(getattr(start, name))
     change = float(getattr(now, name)) - before
     return change / before if before else change

@@ -12,7 +12,7 @@ import structlog
 from drivers.driver import Driver
 from evcontrol.acquisition.derived import DerivedTags
 from evcontrol.acquisition.image import ProcessImage
-from evcontrol.clock import NS, Clock, ClockKind
+from evcontrol.clock import NS, Clock
 from evcontrol.plant.model import Plant
 from evcontrol.quality import BAD_STALE
 from evcontrol.signals import Frame, IndexArray
@@ -66,8 +66,6 @@ class Scanner:
     @property
     def interval_s(self) -> float:
         """Process time between two scans at the present speed."""
-        if self._clock.kind is ClockKind.VIRTUAL:
-            return self._plant.scan_s
         return max(self._plant.scan_s, self._plant.wire_scan_s * self._clock.speed)
 
     @property

@@ -16,11 +16,12 @@ from typing import Final
 import numpy as np
 
 from evcontrol.batch.entries import BatchRecord, ElementEntry
+from evcontrol.batch.readings import FRESH_S, REACH_NS, held_at
 from evcontrol.clock import NS, iso
 from evcontrol.history.reader import Column, HistoryError, HistoryReader
 from evcontrol.phases.water import density
 from evcontrol.procedure.states import State
-from evcontrol.quality import good_mask, is_good, text
+from evcontrol.quality import good_mask, is_good
 from evcontrol.units import UnitError, parse_quantity
 
 LIMIT: Final = 0.01
@@ -28,8 +29,6 @@ LIMIT: Final = 0.01
 JUMPS: Final = {"WT_PERM": (100.0, 0.0), "WT_RET": (100.0, 10.0), "FQ_IN": (1.0, 0.0)}
 """By how much (g, mL) and how fast besides (per s) a reading may fall from one to the next: beyond it, it was tared or
 reset, or its vessel was changed. Retentate falls when the circuit fills, and as fast as permeate flows."""
-FRESH_S: Final = 10.0
-"""A reading older than this (process time, or three usual intervals) does not stand for a moment."""
 
 _SECTION: Final = ("load", "concentrate", "diafilter")
 _LAST: Final = frozenset({"concentrate", "diafilter"})
@@ -170,7 +169,7 @@ class _Section:
     def _read(self, start: int, end: int) -> bool:
         names = [f"{self._unit}.{tag}" for tag in _TAGS]
         try:
-            columns = self._reader.raw(names, start - round(60 * FRESH_S * NS), end)
+            columns = self._reader.raw(names, start - REACH_NS, end)
         except HistoryError as error:
             self._miss(str(error))
             return False
@@ -206,16 +205,10 @@ class _Section:
 
     def _at(self, tag: str, t: int) -> float | None:
         """The reading that held at a moment; None, with the reason put down, when it was not Good or is missing."""
-        column = self._columns[tag]
-        i = int(np.searchsorted(column.t, t, side="right")) - 1
-        usual = float(np.median(np.diff(column.t))) if len(column) > 1 else 0.0
-        if i < 0 or t - int(column.t[i]) > max(FRESH_S * NS, 3.0 * usual):
-            self._miss(f"{self._unit}.{tag} has no reading at {iso(t)}")
-            return None
-        if not is_good(int(column.q[i])):
-            self._miss(f"{self._unit}.{tag} is {text(int(column.q[i]))} at {iso(t)}")
-            return None
-        return float(column.v[i])
+        value, reason = held_at(self._columns[tag], f"{self._unit}.{tag}", t)
+        if reason:
+            self._miss(reason)
+        return value
 
     def _find_falls(self, tag: str, start: int, end: int) -> None:
         """What never falls so fast unless it was set anew by hand."""

@@ -15,6 +15,8 @@ from evcontrol.batch.balance import liquid_balances, summary, worst
 from evcontrol.batch.entries import BatchRecord
 from evcontrol.batch.record import Verdict, check_record, read_record
 from evcontrol.batch.report import report
+from evcontrol.batch.worth import summary as worth_in_words
+from evcontrol.batch.worth import worth
 from evcontrol.clock import iso
 from evcontrol.history.export import to_csv
 from evcontrol.history.reader import HistoryReader
@@ -93,6 +95,7 @@ def _readings(target: zipfile.ZipFile, record: BatchRecord, reader: HistoryReade
 
 def _verification(record: BatchRecord, found: Verdict, reader: HistoryReader, hashes: dict[str, str]) -> bytes:
     balances = liquid_balances(record, reader)
+    evaluated = worth(record, reader)
     seq, head = record.head
     document: dict[str, Any] = {
         "batch": record.batch,
@@ -102,6 +105,7 @@ def _verification(record: BatchRecord, found: Verdict, reader: HistoryReader, ha
         "ended": None if record.ended is None else iso(record.ended),
         "record": {"intact": found.intact, "faults": found.faults, "events_in_journal": found.events},
         "balance": {"verdict": worst(balances), "summary": summary(balances)},
+        "yield": None if evaluated is None else {"verdict": evaluated.standing, "summary": worth_in_words(evaluated)},
         "gaps": [{"from": iso(gap.start), "to": iso(gap.end), "reason": gap.reason} for gap in record.gaps],
         "journal_head": {"before_event": seq, "sha256": head},
         "events": [{"seq": event.seq, "sha256": line_hash(encode(event))} for event in record.own],

@@ -11,8 +11,10 @@ from evcontrol.batch.markup import Markup, element, facts, join, page, paragraph
 from evcontrol.batch.record import Verdict, check_record, read_record
 from evcontrol.batch.report_course import alarms, commands, comparisons, machinery, questions, timeline
 from evcontrol.batch.report_things import mass_balance, people, reconciliations, signatures, things
+from evcontrol.batch.report_worth import verdict_row, yield_and_size
 from evcontrol.batch.trends import trends
 from evcontrol.batch.wording import duration, moment, who
+from evcontrol.batch.worth import Worth, worth
 from evcontrol.history.reader import HistoryError, HistoryReader
 from evcontrol.procedure.states import State
 
@@ -46,12 +48,13 @@ def write_report(data: Path, batch: str, out: Path | None = None) -> Path:
 def report(record: BatchRecord, found: Verdict, reader: HistoryReader) -> str:
     """The report as one HTML page; the same data gives the same page."""
     balances = liquid_balances(record, reader)
+    evaluated = worth(record, reader)
     labels = _labels(reader)
     content = [
         element("h1", f"Batch report {record.batch}"),
         _banner(record),
         _head(record),
-        _verdicts(record, found, balances),
+        _verdicts(record, found, balances, evaluated),
         _parameters(record),
         timeline(record),
         comparisons(record, reader),
@@ -59,6 +62,7 @@ def report(record: BatchRecord, found: Verdict, reader: HistoryReader) -> str:
         alarms(record),
         section("Trends", trends(record, reader)),
         mass_balance(record, balances, CLOSURES),
+        yield_and_size(evaluated),
         things(record),
         signatures(record),
         reconciliations(record),
@@ -119,12 +123,13 @@ def _speeds(record: BatchRecord) -> str:
     return "process seconds per real second: " + ", ".join(f"{speed:g}" for speed in speeds)
 
 
-def _verdicts(record: BatchRecord, found: Verdict, balances: list[LiquidBalance]) -> Markup:
+def _verdicts(record: BatchRecord, found: Verdict, balances: list[LiquidBalance], evaluated: Worth | None) -> Markup:
     intact = verdict("intact", "good") if found.intact else verdict("NOT INTACT", "bad")
     checked = f"{found.events} events in the journal of the plant; its chain of hashes was checked"
     rows: list[tuple[str, Any]] = [
         ("State", verdict(record.state, _STATE_CSS.get(record.state, "warn"))),
         ("Balance check", join([CLOSURES[worst(balances)], summary(balances)], " ")),
+        *verdict_row(evaluated),
         ("Record", join([intact, checked], " ")),
         ("Gaps in the readings", f"{len(found.gaps)} noted" if found.gaps else "none"),
     ]

@@ -27,7 +27,7 @@ def check(
     json: AsJson = False,
 ) -> None:
     """Check plants and recipes; exit status 1 when something is wrong."""
-    found = {str(file): _mistakes(file, plant or shipped("plants/tff.yaml")) for file in files}
+    found = {str(file): _mistakes(file, plant or shipped("plants/demo.yaml")) for file in files}
     mistakes = sorted({mistake for some in found.values() for mistake in some})
     if json:
         entries = [{"file": m.file, "line": m.line, "column": m.column, "what": m.what} for m in mistakes]

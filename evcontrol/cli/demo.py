@@ -22,6 +22,7 @@ from evcontrol.api.picture import Picture
 from evcontrol.api.schema import BatchView, PromptView, StartBatch
 from evcontrol.cli.children import Child
 from evcontrol.cli.connect import DEFAULT_DATA, station
+from evcontrol.cli.demo_bench import Bench
 from evcontrol.cli.demo_script import Script, answer_to, load_script
 from evcontrol.cli.demo_show import Progress, display
 from evcontrol.cli.demo_summary import print_summary
@@ -33,6 +34,7 @@ from evcontrol.cli.stopping import StopRequest
 from evcontrol.clock import NS, LiveClock
 from evcontrol.plant.load import load_plant
 from evcontrol.procedure.check import bind
+from evcontrol.procedure.phase import FASTEST
 from evcontrol.procedure.recipe import load_recipe
 from evcontrol.procedure.states import FINAL, State
 
@@ -47,7 +49,9 @@ ROLES = ["operator", "supervisor"]
 
 
 def demo(
-    speed: Annotated[float, typer.Option("--speed", min=1, max=1000, help="Process seconds per real second.")] = 30.0,
+    speed: Annotated[
+        float, typer.Option("--speed", min=1, max=FASTEST, help="Most process seconds per real second.")
+    ] = FASTEST,
     headless: Annotated[bool, typer.Option("--headless", help="Plain lines instead of the live display.")] = False,
     out: Annotated[
         Path | None, typer.Option("--out", help="A new data directory.", show_default="./evcontrol-data/demo-TIME")
@@ -56,22 +60,28 @@ def demo(
     recipe: Annotated[Path | None, typer.Option("--recipe", help="Another recipe.")] = None,
 ) -> None:
     """Run a whole batch on simulated equipment, and show its record."""
-    plant_file = plant or shipped("plants/tff.yaml")
-    recipe_file = recipe or shipped("recipes/ultrafiltration.yaml")
-    bind(load_recipe(recipe_file), load_plant(plant_file))
+    plant_file = plant or shipped("plants/demo.yaml")
+    recipe_file = recipe or shipped("recipes/ev-batch.yaml")
+    script = load_script()
+    loaded = load_recipe(recipe_file)
+    parameters = {name: text for name, text in script.parameters.items() if name in loaded.parameters}
+    bind(loaded, load_plant(plant_file), parameters)
     data = out or _new_directory()
     if data.is_dir() and any(data.iterdir()):
         raise CliError(f"--out {data}: not empty; the demo needs a data directory of its own", status=WRONG_USE)
     live = sys.stdout.isatty() and not headless
-    raise typer.Exit(asyncio.run(_Demo(plant_file, recipe_file, data, speed, live).run()))
+    raise typer.Exit(asyncio.run(_Demo(plant_file, recipe_file, parameters, data, speed, live).run()))
 
 
 class _Demo:
     """One demonstration from start to end."""
 
-    def __init__(self, plant: Path, recipe: Path, data: Path, speed: float, live: bool) -> None:
+    def __init__(
+        self, plant: Path, recipe: Path, parameters: dict[str, str], data: Path, speed: float, live: bool
+    ) -> None:
         self._plant = plant
         self._recipe = recipe
+        self._parameters = parameters
         self._data = data
         self._speed = speed
         self._live = live
@@ -139,7 +149,11 @@ class _Demo:
     async def _make_batch(self, client: Client, children: list[Child]) -> BatchView:
         text = self._recipe.read_text(encoding="utf-8")
         start = StartBatch(
-            recipe=text, recipe_name=self._recipe.name, purpose=self._script.purpose, product=self._script.product
+            recipe=text,
+            recipe_name=self._recipe.name,
+            parameters=self._parameters,
+            purpose=self._script.purpose,
+            product=self._script.product,
         )
         batch = (await client.start_batch(start)).summary.batch
         say(f"batch {batch} started on simulated equipment; data in {self._data}")
@@ -165,8 +179,13 @@ class _Demo:
         return await client.batch(batch)
 
     async def _answer(self, client: Client, prompt: PromptView) -> None:
-        value, comment = answer_to(prompt, self._script)
-        await client.answer(prompt.batch, prompt.prompt, value, comment)
+        answer = answer_to(prompt, self._script)
+        bench = Bench(self._endpoints)
+        value = await bench.measure(answer.truth) if answer.truth else answer.value
+        if answer.do:
+            await bench.do(answer.do)
+        password = self._password if prompt.meaning else ""
+        await client.answer(prompt.batch, prompt.prompt, value, answer.comment, password)
         if not self._live:
             say(f"  ? {prompt.text}: {value}{f' {prompt.unit}' if prompt.unit else ''}")
 

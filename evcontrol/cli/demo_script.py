@@ -24,10 +24,16 @@ class _Section(BaseModel):
 
 
 class ScriptedAnswer(_Section):
-    """The answer to the first prompt whose path or text ``when`` is found in, in the prompt's own unit."""
+    """The answer to the first prompt whose path or text ``when`` is found in, in the prompt's own unit.
+
+    Either a ``value``, or the simulated ``truth`` of that name, which the operator measures. ``do`` is what is done at
+    the simulated equipment before the answer is given.
+    """
 
     when: Annotated[str, AfterValidator(_pattern)]
-    value: bool | FiniteFloat | str
+    value: bool | FiniteFloat | str = True
+    truth: str = ""
+    do: dict[str, FiniteFloat | str] = {}
     comment: str = ""
 
 
@@ -36,6 +42,8 @@ class Script(_Section):
 
     product: str
     purpose: str
+    parameters: dict[str, str] = {}
+    """What the demo's batch sets otherwise than the recipe, where the recipe has a parameter of that name."""
     answers: tuple[ScriptedAnswer, ...]
     key_tags: tuple[str, ...]
     minutes: dict[str, FiniteFloat]
@@ -47,16 +55,16 @@ def load_script(path: Path = SCRIPT) -> Script:
     return Script.model_validate(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
 
 
-def answer_to(prompt: PromptView, script: Script) -> tuple[bool | float | str, str]:
-    """What the demo's operator answers, and a comment; LookupError for a question that nobody foresaw.
+def answer_to(prompt: PromptView, script: Script) -> ScriptedAnswer:
+    """What the demo's operator answers; LookupError for a question that nobody foresaw.
 
     Without an entry in the script a confirmation is given, and of choices the first is taken.
     """
     for entry in script.answers:
         if re.search(entry.when, f"{prompt.path}: {prompt.text}", re.IGNORECASE):
-            return entry.value, entry.comment
+            return entry
     if prompt.choices:
-        return prompt.choices[0], ""
+        return ScriptedAnswer(when="", value=prompt.choices[0])
     if not prompt.unit and prompt.low is None and prompt.high is None:
-        return True, ""
+        return ScriptedAnswer(when="")
     raise LookupError(f"the demo has no answer to {prompt.text!r} ({prompt.path})")

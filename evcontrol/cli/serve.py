@@ -32,6 +32,7 @@ from evcontrol.engine import Engine, EngineError
 from evcontrol.journal.store import JournalDamagedError, JournalUnavailableError
 from evcontrol.plant.load import load_plant
 from evcontrol.plant.model import Plant
+from evcontrol.procedure.phase import FASTEST
 
 LOOPBACK = "127.0.0.1"
 ANYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  (told apart, not listened on)
@@ -48,7 +49,7 @@ def serve(
         typer.Option("--endpoints", help="Where simulated instruments listen (run/simulators.json of theirs)."),
     ] = None,
     speed: Annotated[
-        float, typer.Option("--speed", min=1, max=1000, help="Process seconds per real second; only when simulated.")
+        float, typer.Option("--speed", min=1, max=FASTEST, help="Process seconds per real second; only when simulated.")
     ] = 1.0,
     listen: Annotated[
         str, typer.Option("--listen", metavar="HOST:PORT", help="Address of the API; port 0 is any free one.")

@@ -17,13 +17,15 @@ from evcontrol.cli.output import say
 from evcontrol.cli.stopping import StopRequest
 from evcontrol.plant.load import load_plant
 from evcontrol.plant.model import Plant
+from evcontrol.procedure.phase import FASTEST
 
 
 def simulate(
     plant: Annotated[Path, typer.Argument(help="The plant file whose instruments are simulated.")],
     data: Data = DEFAULT_DATA,
     speed: Annotated[
-        float, typer.Option("--speed", min=1, max=1000, help="Process seconds per real second, until an engine says.")
+        float,
+        typer.Option("--speed", min=1, max=FASTEST, help="Process seconds per real second, until an engine says."),
     ] = 1.0,
     faults: Annotated[Path | None, typer.Option("--faults", help="A file of faults and their times.")] = None,
     until_eof: Annotated[bool, typer.Option("--until-eof", help="Stop when standard input ends.")] = False,

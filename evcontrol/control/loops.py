@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from evcontrol.acquisition.image import ProcessImage
 from evcontrol.acquisition.scan import Scan
-from evcontrol.clock import NS, Clock, ClockKind
+from evcontrol.clock import NS, Clock
 from evcontrol.control.gate import Gate
 from evcontrol.control.owner import Holder, Owner
 from evcontrol.control.pid import Pid, Tuning
@@ -189,8 +189,6 @@ class Loops:
             )
 
     def _scan_s(self) -> float:
-        if self._clock.kind is ClockKind.VIRTUAL:
-            return self._plant.scan_s
         return max(self._plant.scan_s, self._plant.wire_scan_s * self._clock.speed)
 
     def _append(

@@ -39,7 +39,7 @@ class Count(Phase):
     max_speed = 120.0
     arguments = (
         Argument("kind", ArgumentKind.CHOICE, "what is counted", choices=KINDS),
-        Argument("dilution", ArgumentKind.NUMBER, "dilution of the sample (1 = undiluted)", "x", low=1.0, high=1e6),
+        Argument("dilution", ArgumentKind.NUMBER, "dilution of the sample (1 = undiluted)", low=1.0, high=1e6),
         Argument("videos", ArgumentKind.NUMBER, "videos of 60 s", "", "5", 1.0, 10.0),
         Argument("volume", ArgumentKind.NUMBER, "volume of the sample", "mL", "1 mL", 0.01, 10.0),
         Argument("within", ArgumentKind.NUMBER, "longest time until the result is there", "h", "2 h", 0.1, 48.0),
@@ -114,7 +114,7 @@ class Count(Phase):
             # The export does not say how the sample was diluted, and a recipe is no evidence of what was done.
             text = f"The export of {sample} records no dilution. By what factor was it diluted?"
             body["dilution"] = float(
-                await context.ask("dilution", PromptKind.NUMBER, text, unit="x", low=1.0, high=1e6)
+                await context.ask("dilution", PromptKind.NUMBER, text, low=1.0, high=1e6)
             )
             body["dilution_source"] = "entered"
             measured = body["concentration_measured"]

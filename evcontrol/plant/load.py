@@ -196,7 +196,7 @@ class _Loader:
                 continue
             point = self._model(self._types[device].point_model, section.point, ("tags", name, "point"))
             if point is not None:
-                yield BoundPoint(tags[name], point)
+                yield BoundPoint(tags[name], point, tags.code_of)
 
     def _model(self, model: type[Model], data: Mapping[str, Any], where: Where) -> Model | None:
         try:

@@ -211,7 +211,8 @@ class PhaseContext:
     async def at_most(self, speed: float) -> None:
         """Have process time run at most at this multiple of real time, and wait until it does."""
         self.speed_limit = speed
-        while self.rooms.clock.speed > speed:
+        clock = self.rooms.clock
+        while max(clock.speed, clock.pending_speed) > speed:
             self.waiting = f"process time slows down to {speed:g} times real time"
             await self.rooms.next_scan()
         self.waiting = ""

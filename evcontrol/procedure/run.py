@@ -109,6 +109,10 @@ class BatchRun:
         """The plant's units that it works on."""
         return list(self.control.units.values())
 
+    def busy_units(self) -> list[str]:
+        """Those of them on which a phase has begun and not ended."""
+        return sorted({element.bound.unit for element in self._phases() if element.active and element.bound.unit})
+
     @property
     def state(self) -> State:
         """The state of the procedure."""
@@ -407,6 +411,8 @@ class BatchRun:
             return
         if context.gate_pass is None or not context.gate_pass.valid:
             context.gate_pass = self._rooms.gate.admit(unit, f"{self.id}/{element.path}", self.id, element.path)
+        if element.bound.phase is not None:
+            await context.at_most(element.bound.phase.max_speed)
         await self._take_over.take(context, unit)
 
     def _withdraw(self, element: Element) -> None:

@@ -81,6 +81,25 @@ class Register:
                 return words[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Setpoint:
+    """Limits and default of one holding register, raw; value = raw x scale.
+
+    ``safe`` is its raw value in the safe state; None: not touched.
+    """
+
+    low: int
+    high: int
+    default: int
+    safe: int | None = None
+    scale: float = 1.0
+    unit: str = ""
+
+    def moves(self, raw: int) -> bool:
+        """Whether it would move something away from the safe state."""
+        return self.safe is not None and raw != self.safe
+
+
 def wrapped(value: float, modulus: int) -> int:
     """A counter as its register shows it after overflow; rounded down, so that it never shows too much."""
     return math.floor(value + 1e-6) % modulus

@@ -12,7 +12,7 @@ class Sensor:
     """One measured point.
 
     ``noise`` is a standard deviation in the point's unit; a reading nearer to 0 than ``cut_off`` is 0; ``frozen`` holds
-    the last reading.
+    the last reading; a ``failed`` one has none.
     """
 
     noise: float
@@ -24,6 +24,7 @@ class Sensor:
     drift_per_s: float = 0.0
     drifted: float = 0.0
     extra_noise: float = 0.0
+    failed: bool = False
 
     def read(self, truth: float, dt_s: float) -> float:
         """Take a reading after ``dt_s`` seconds."""
@@ -33,6 +34,10 @@ class Sensor:
             reading = self.source.gauss(truth, spread) + self.offset + self.drifted
             self.reading = 0.0 if abs(reading) < self.cut_off else reading
         return self.reading
+
+    def shown(self, truth: float) -> float:
+        """What it would show without its noise, which a controller's filter takes away."""
+        return self.reading if self.frozen else truth + self.offset + self.drifted
 
     def drift(self, per_s: float) -> None:
         """Begin to drift, or come back to the truth (0)."""

@@ -128,7 +128,10 @@ class Skid:
             self._control()
             h = self._length(left)
             self._regulate(h)
-            self.process.advance(h)
+            if h > MAX_STEP_S:
+                self.process.rest(h)
+            else:
+                self.process.advance(h)
             left -= h
             if self._armed and self.remote:
                 self._unfed_s += min(h, countable)
@@ -228,7 +231,10 @@ class Skid:
         self._unfed_s = 0.0
 
     def _length(self, left: float) -> float:
-        """A step short enough for the physics, and ending where the totaliser reaches its stop."""
+        """A step short enough for the physics, and ending at the totaliser's stop or when the watchdog trips."""
+        if self.process.idle and not self._holding[Holding.P101]:
+            # Nothing can move before the watchdog trips, and in its safe state nothing will.
+            return min(left, max(MAX_STEP_S, self.watchdog_left_s)) if self._armed and not self.trips else left
         h = left / math.ceil(left / MAX_STEP_S)
         if (to_stop := self._to_stop_ml) is not None and self._holding[Holding.P102]:
             pump = self.process.transfer_pump

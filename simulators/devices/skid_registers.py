@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from simulators.devices.registers import Form, Register
+from simulators.devices.registers import Form, Register, Setpoint
 
 INPUT: Final = {
     register.name: register
@@ -60,25 +59,6 @@ class Holding(IntEnum):
     FQ_STOP_LOW = 8
     TRIP_LIMIT = 9
     COMMAND = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Setpoint:
-    """Limits and default of one holding register, raw; value = raw x scale.
-
-    ``safe`` is its raw value in the safe state; None: not touched.
-    """
-
-    low: int
-    high: int
-    default: int
-    safe: int | None = None
-    scale: float = 1.0
-    unit: str = ""
-
-    def moves(self, raw: int) -> bool:
-        """Whether it would move something away from the safe state."""
-        return self.safe is not None and raw != self.safe
 
 
 HOLDING: Final = {

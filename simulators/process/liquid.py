@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,23 +15,33 @@ CAUSTIC_CONDUCTIVITY: Final = 220.0
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """What a stock is made of: protein g/L, vesicles per mL, salt as its conductivity in mS/cm, NaOH mol/L."""
+    """What a stock is made of: protein g/L, vesicles per mL, salt as its conductivity in mS/cm, NaOH mol/L.
+
+    A stock of medium has glucose and lactate (mM), and all its vesicles are foreign to the culture.
+    """
 
     protein_g_per_l: float = 0.0
     evs_per_ml: float = 0.0
     salt_ms_per_cm: float = 0.0
     caustic_mol_per_l: float = 0.0
+    glucose_mm: float = 0.0
+    lactate_mm: float = 0.0
+    foreign: bool = False
 
 
 @dataclass(slots=True)
 class Liquid:
-    """Amounts, not concentrations: mL, mg of protein, vesicles, mS/cm x mL of salt, mmol of NaOH."""
+    """Amounts, not concentrations: mL, mg of protein, vesicles, mS/cm x mL of salt, mmol of NaOH, umol of sugars."""
 
     volume_ml: float = 0.0
     protein_mg: float = 0.0
     evs: float = 0.0
     salt: float = 0.0
     caustic_mmol: float = 0.0
+    glucose_umol: float = 0.0
+    lactate_umol: float = 0.0
+    foreign_evs: float = 0.0
+    """Of the vesicles, those that a medium brought with it."""
 
     @classmethod
     def of(cls, volume_ml: float, made_of: Composition) -> Liquid:
@@ -41,6 +52,9 @@ class Liquid:
             volume_ml * made_of.evs_per_ml,
             volume_ml * made_of.salt_ms_per_cm,
             volume_ml * made_of.caustic_mol_per_l,
+            volume_ml * made_of.glucose_mm,
+            volume_ml * made_of.lactate_mm,
+            volume_ml * made_of.evs_per_ml * made_of.foreign,
         )
 
     @property
@@ -62,35 +76,56 @@ class Liquid:
         self.evs += other.evs
         self.salt += other.salt
         self.caustic_mmol += other.caustic_mmol
+        self.glucose_umol += other.glucose_umol
+        self.lactate_umol += other.lactate_umol
+        self.foreign_evs += other.foreign_evs
 
     def take(self, volume_ml: float) -> Liquid:
         """Take so many mL of it, well mixed; all of it when it holds less."""
         if volume_ml >= self.volume_ml:
-            whole = Liquid(self.volume_ml, self.protein_mg, self.evs, self.salt, self.caustic_mmol)
-            self.volume_ml = self.protein_mg = self.evs = self.salt = self.caustic_mmol = 0.0
+            whole = Liquid()
+            whole.add(self)
+            for name in Liquid.__slots__:
+                setattr(self, name, 0.0)
             return whole
-        share = volume_ml / self.volume_ml
-        return Liquid(
-            self._less("volume_ml", volume_ml),
-            self._less("protein_mg", self.protein_mg * share),
-            self._less("evs", self.evs * share),
-            self._less("salt", self.salt * share),
-            self._less("caustic_mmol", self.caustic_mmol * share),
-        )
+        taken = self._take_shares(*(volume_ml / self.volume_ml,) * 3)
+        taken.volume_ml = volume_ml
+        self.volume_ml -= volume_ml
+        return taken
 
     def take_solutes(self, protein: float, evs: float, salt: float) -> Liquid:
-        """Take shares (0..1) of the solutes without any volume; caustic goes as the salt does."""
-        return Liquid(
-            0.0,
-            self._less("protein_mg", self.protein_mg * protein),
-            self._less("evs", self.evs * evs),
-            self._less("salt", self.salt * salt),
-            self._less("caustic_mmol", self.caustic_mmol * salt),
-        )
+        """Take shares (0..1) of the solutes without any volume; all that is small goes as the salt does."""
+        return self._take_shares(protein, evs, salt)
 
-    def _less(self, name: str, amount: float) -> float:
-        setattr(self, name, getattr(self, name) - amount)
-        return amount
+    def take_evs(self, share: float) -> float:
+        """Take a share (0..1) of the vesicles alone, and say how many those are."""
+        taken = self.evs * share
+        self.evs -= taken
+        self.foreign_evs -= self.foreign_evs * share
+        return taken
+
+    def _take_shares(self, protein: float, evs: float, small: float) -> Liquid:
+        taken = Liquid(
+            0.0,
+            self.protein_mg * protein,
+            self.evs * evs,
+            self.salt * small,
+            self.caustic_mmol * small,
+            self.glucose_umol * small,
+            self.lactate_umol * small,
+            self.foreign_evs * evs,
+        )
+        self.protein_mg -= taken.protein_mg
+        self.evs -= taken.evs
+        self.salt -= taken.salt
+        self.caustic_mmol -= taken.caustic_mmol
+        self.glucose_umol -= taken.glucose_umol
+        self.lactate_umol -= taken.lactate_umol
+        self.foreign_evs -= taken.foreign_evs
+        return taken
+
+
+_SOLUTES: Final = tuple(name for name in Liquid.__slots__ if name != "volume_ml")
 
 
 def exchange(one: Liquid, other: Liquid, share: float) -> None:
@@ -100,15 +135,39 @@ def exchange(one: Liquid, other: Liquid, share: float) -> None:
         return
     towards_one = share * one.volume_ml / total
     towards_other = share * other.volume_ml / total
-    moved = one.protein_mg * towards_other - other.protein_mg * towards_one
-    one.protein_mg -= moved
-    other.protein_mg += moved
-    moved = one.evs * towards_other - other.evs * towards_one
-    one.evs -= moved
-    other.evs += moved
-    moved = one.salt * towards_other - other.salt * towards_one
-    one.salt -= moved
-    other.salt += moved
-    moved = one.caustic_mmol * towards_other - other.caustic_mmol * towards_one
-    one.caustic_mmol -= moved
-    other.caustic_mmol += moved
+    for name in _SOLUTES:
+        here, there = getattr(one, name), getattr(other, name)
+        if here or there:
+            moved = here * towards_other - there * towards_one
+            setattr(one, name, here - moved)
+            setattr(other, name, there + moved)
+
+
+def pass_through(vessel: Liquid, entering: Liquid, leaving_ml: float) -> tuple[Liquid, float]:
+    """Let a liquid flow into a well-mixed vessel while ``leaving_ml`` flow out of it, both evenly over one time.
+
+    Returns what left, and the share (0..1) of the vessel's old liquid that is still in it. The entering liquid must not
+    be used again. Exact at any length: with C' = F_in (C_in - C)/V the old solutes fall by
+    (V0/V1)^(F_out/(F_in - F_out)), or exp(-F/V) at a constant volume.
+    """
+    before = vessel.volume_ml
+    after = before + entering.volume_ml - leaving_ml
+    if before <= 0.0 or after <= 0.0 or leaving_ml <= 0.0:
+        vessel.add(entering)
+        stays = after / (after + leaving_ml) if after + leaving_ml > 0.0 else 0.0
+        return vessel.take(leaving_ml), max(0.0, stays)
+    change = entering.volume_ml - leaving_ml
+    if abs(change) < 1e-9 * before:
+        old = math.exp(-leaving_ml / before)
+    else:
+        old = math.pow(before / after, leaving_ml / change)
+    # What entered leaves as well: of it stays what fills the vessel beside the old liquid's share.
+    kept = (after - before * old) / entering.volume_ml if entering.volume_ml > 0.0 else 0.0
+    out = Liquid(leaving_ml)
+    for name in _SOLUTES:
+        there, comes = getattr(vessel, name), getattr(entering, name)
+        stays = there * old + comes * kept
+        setattr(out, name, there + comes - stays)
+        setattr(vessel, name, stays)
+    vessel.volume_ml = after
+    return out, old

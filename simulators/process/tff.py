@@ -85,6 +85,26 @@ class TffProcess:
         """Permeate flux, m/s."""
         return self.q_perm * M3 / self.parameters.membrane.area_m2
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing moves and nothing is on its way: then a step may be of any length."""
+        pumps = (self.feed_pump, self.transfer_pump)
+        return (
+            not any(pump.target > 0.0 or pump.speed > 0.0 for pump in pumps)
+            and self.retentate_valve.position == self.retentate_valve.target
+            and self.permeate_valve.position == self.permeate_valve.target
+            and self.inlet.position == self.inlet.target
+            and self.outlet.position == self.outlet.target
+        )
+
+    def rest(self, h: float) -> None:
+        """Let h seconds pass while nothing moves; of any length."""
+        self.q_in = self.feed_pump.mean = self.transfer_pump.mean = 0.0
+        self._rest(h)
+        self._lose(h)
+        ambient = self.parameters.ambient_degc
+        self.temperature_degc = ambient + (self.temperature_degc - ambient) * math.exp(-h / self.parameters.thermal_s)
+
     def advance(self, h: float) -> None:
         """Let h seconds pass, at most MAX_STEP_S."""
         for part in (self.feed_pump, self.transfer_pump, self.retentate_valve, self.permeate_valve):
@@ -256,7 +276,7 @@ class TffProcess:
         if stuck > 0.0:
             share = stuck / sum(source.evs for source in sources)
             for source in sources:
-                source.evs -= source.evs * share
+                source.take_evs(share)
 
     def _collect(self, h: float, permeate: Liquid) -> None:
         lost = self.permeate_leak.lose(h, permeate.volume_ml)

@@ -12,20 +12,27 @@ from drivers import registry
 from drivers.driver import BoundPoint, LinkState, Model
 from drivers.modbus import ModbusDriver
 from drivers.mtsics import MtSicsDriver
+from drivers.opcua import OpcUaDriver
 from drivers.registry import GROUP, UnknownDriverError, driver_type, driver_types
 from evcontrol.clock import LiveClock
 from tests.drivers.build import tag
 
-OPTIONS = {"modbus-tcp": {"host": "h"}, "mt-sics": {"port": "/dev/ttyUSB0"}}
+OPTIONS = {
+    "modbus-tcp": {"host": "h"},
+    "mt-sics": {"port": "/dev/ttyUSB0"},
+    "opc-ua": {"url": "opc.tcp://h:4840/", "namespace": "urn:n"},
+}
 POINTS = {
     "modbus-tcp": {"table": "holding", "address": 0, "type": "uint16"},
     "mt-sics": {"field": "weight"},
+    "opc-ua": {"node": "TT"},
 }
 
 
 def test_the_shipped_drivers_are_found_by_name() -> None:
     assert driver_type("modbus-tcp") is ModbusDriver
     assert driver_type("mt-sics") is MtSicsDriver
+    assert driver_type("opc-ua") is OpcUaDriver
     assert set(OPTIONS) <= set(driver_types())
 
 

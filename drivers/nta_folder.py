@@ -1,0 +1,280 @@
+"""NTA counters that take worklists from a folder and leave their exports in another, local or on a network drive.
+
+A request is a worklist file; its result is the export for its sample. What of it is done stands in the archive and the
+folders, never only in memory, so that a restart changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, ClassVar, Final
+
+from pydantic import Field
+
+from drivers.connection import Connection, LinkLostError, NotSentError, SilentError, Urgency, answer_within
+from drivers.driver import BoundPoint, Link, LinkState, Model, Outcome, WriteResult
+from drivers.nta_ledger import Request
+from drivers.nta_values import WRITABLE, NtaField, Reading, readings_of, unit_of
+from drivers.nta_watch import Folders, FolderWatch, NotPlacedError, Seen
+from drivers.worker import Worker
+from evcontrol.clock import Clock
+from evcontrol.quality import BAD_CONFIGURATION, BAD_NOT_CONNECTED, BAD_TIMEOUT, is_bad
+from evcontrol.signals import Frame, TagKind, make_frame
+from evcontrol.units import converter, parse
+
+BUDGET: Final = 0.25
+"""Part of the time-out after which a look at many new files goes on in the next one."""
+
+
+class NtaFolderOptions(Model):
+    """One counter's folders."""
+
+    worklists: Annotated[str, Field(min_length=1)]
+    """Where requests for counts are placed."""
+    exports: Annotated[str, Field(min_length=1)]
+    """Where the counter leaves its exports; nothing in it is changed."""
+    archive: Annotated[str, Field(min_length=1)] | None = None
+    """Where copies of the exports and the list of what was taken are kept; ``archive`` in ``exports`` by default."""
+    pattern: Annotated[str, Field(min_length=1)] = "*-ExperimentSummary.csv"
+    """Names of the exports."""
+    timeout_s: Annotated[float, Field(gt=0, le=30)] = 2.0
+    """Real seconds within which the folders must answer."""
+    poll_s: Annotated[float, Field(ge=0, le=10)] = 0.25
+    """Real seconds between two looks."""
+    settle_s: Annotated[float, Field(gt=0, le=600)] = 2.0
+    """Real seconds for which a complete export must not have changed."""
+    incomplete_after_s: Annotated[float, Field(gt=0)] = 600.0
+    """Real seconds without a change after which an incomplete export is given up."""
+
+
+class NtaFolderPoint(Model):
+    """Which of a counter's values a tag is."""
+
+    field: NtaField
+
+    @property
+    def writable(self) -> bool:
+        """Whether it is part of a request."""
+        return self.field in WRITABLE
+
+
+class NtaFolderDriver:
+    """A counter behind its folders (see :class:`drivers.driver.Driver`).
+
+    The five values of a request are written together. ValueError for a tag in a unit that its value does not have, or
+    a text in a tag that is none.
+    """
+
+    options_model: ClassVar[type[Model]] = NtaFolderOptions
+    point_model: ClassVar[type[Model]] = NtaFolderPoint
+
+    def __init__(
+        self,
+        name: str,
+        options: Model,
+        points: Sequence[BoundPoint],
+        clock: Clock,
+        *,
+        on_link: Callable[[Link], None] | None = None,
+    ) -> None:
+        if not isinstance(options, NtaFolderOptions):
+            raise TypeError(f"device {name}: options are {type(options).__name__}, not NtaFolderOptions")
+        self._name = name
+        self._options = options
+        self._clock = clock
+        self.on_link = on_link
+        self._points = [_Point(name, bound) for bound in points]
+        self._by_tag = {point.tag: point for point in self._points}
+        self._worker = Worker(f"folders of {name}", clock)
+        self._folders = _folders(options)
+        self._seen: tuple[float, Seen] | None = None
+        self._connection: Connection[FolderSession] = Connection(
+            clock, self._open, self._handshake, options.timeout_s, self._tell_link
+        )
+
+    @property
+    def name(self) -> str:
+        """The device's name in the plant file."""
+        return self._name
+
+    @property
+    def link(self) -> Link:
+        """Whether the folders are there and can be written."""
+        return self._connection.link
+
+    async def start(self) -> None:
+        """Begin in the background; returns at once."""
+        self._connection.start()
+
+    async def stop(self) -> None:
+        """Let go of the folders; a write under way ends as UNKNOWN."""
+        await self._connection.stop()
+        self._worker.end()
+
+    async def read(self) -> Frame:
+        """Look into the folders once, or tell what was seen less than ``poll_s`` ago."""
+        seen, quality = await self._look()
+        if seen is None:
+            readings = [(point.index, math.nan, quality) for point in self._points]
+        else:
+            values = readings_of(seen)
+            readings = [(point.index, *point.reading(values[point.field])) for point in self._points]
+        return make_frame(self._clock.now(), self._clock.wall(), self._name, readings)
+
+    async def write(self, values: Mapping[str, float]) -> Mapping[str, WriteResult]:
+        """Place the worklist of a request: its five values at once."""
+        fields: dict[NtaField, float] = {}
+        for tag, value in values.items():
+            point = self._by_tag.get(tag)
+            if point is None or point.field not in WRITABLE:
+                raise KeyError(f"device {self._name} has no writable tag {tag}")
+            fields[point.field] = value
+        if not self._connection.ready:
+            return _all(values, Outcome.REJECTED, f"not connected: {self.link.reason}")
+        request = _request(fields)
+        if isinstance(request, str):
+            return _all(values, Outcome.REJECTED, request)
+        deadline = asyncio.get_running_loop().time() + self._options.timeout_s
+        self._seen = None
+        try:
+            await self._connection.ask(lambda session: session.place(request), Urgency.WRITE, deadline, outcome=True)
+        except NotPlacedError as error:
+            return _all(values, Outcome.REJECTED, str(error))
+        except NotSentError as error:
+            return _all(values, Outcome.REJECTED, f"not sent: {error}")
+        except LinkLostError as error:
+            return _all(values, Outcome.UNKNOWN, str(error))
+        finally:
+            self._seen = None  # what was seen before is not what is there now
+        return _all(values, Outcome.CONFIRMED, "")
+
+    async def feed_watchdog(self) -> bool:
+        """Nothing to feed."""
+        return False
+
+    async def _look(self) -> tuple[Seen | None, int]:
+        """What is seen, or None and with which quality."""
+        now = self._clock.monotonic()
+        if self._seen is not None and self._connection.ready and now - self._seen[0] < self._options.poll_s:
+            return self._seen[1], 0
+        self._seen = None
+        deadline = asyncio.get_running_loop().time() + self._options.timeout_s
+        try:
+            seen = await self._connection.ask(lambda session: session.poll(), Urgency.READ, deadline)
+        except SilentError:
+            return None, BAD_TIMEOUT
+        except LinkLostError:
+            return None, BAD_NOT_CONNECTED
+        except NotSentError:
+            refused = self.link.state is LinkState.REFUSED
+            busy = self._connection.ready
+            return None, BAD_CONFIGURATION if refused else BAD_TIMEOUT if busy else BAD_NOT_CONNECTED
+        self._seen = now, seen
+        return seen, 0
+
+    async def _open(self) -> FolderSession:
+        stuck_s = self._worker.stuck_s
+        if stuck_s:
+            raise LinkLostError(f"the folders have not answered for {stuck_s:.0f} s")
+        return FolderSession(self._worker, FolderWatch(self._folders, self._clock.monotonic))
+
+    async def _handshake(self, session: FolderSession) -> str:
+        return await answer_within(self._options.timeout_s, session.open())
+
+    def _tell_link(self, link: Link) -> None:
+        if link.state is not LinkState.READY:
+            self._seen = None
+        if self.on_link is not None:
+            self.on_link(link)
+
+
+class FolderSession:
+    """The folders as a session of a connection: what may hang is done by the worker."""
+
+    def __init__(self, worker: Worker, watch: FolderWatch) -> None:
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._worker = worker
+        self._watch = watch
+
+    async def open(self) -> str:
+        """See :meth:`FolderWatch.open`."""
+        return await self._worker.run(self._watch.open)
+
+    async def poll(self) -> Seen:
+        """See :meth:`FolderWatch.poll`."""
+        return await self._worker.run(self._watch.poll)
+
+    async def place(self, request: Request) -> None:
+        """See :meth:`FolderWatch.place`."""
+        await self._worker.run(lambda: self._watch.place(request))
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+class _Point:
+    """A tag, and how a value becomes its reading."""
+
+    def __init__(self, device: str, bound: BoundPoint) -> None:
+        if not isinstance(bound.point, NtaFolderPoint):
+            raise TypeError(f"device {device}, tag {bound.tag.name}: not an NtaFolderPoint")
+        self.tag = bound.tag.name
+        self.index = bound.tag.index
+        self.field = bound.point.field
+        self._code_of = bound.code_of
+        unit, is_text = unit_of(self.field)
+        if is_text is not (bound.tag.kind is TagKind.TEXT):
+            what = "a text: give the tag the kind text" if is_text else "no text"
+            raise ValueError(f"device {device}, tag {self.tag}: {self.field} is {what}")
+        try:
+            self._convert = converter(parse(unit), parse(bound.tag.unit))
+        except ValueError:
+            what = f"in {unit}" if unit else "a plain number"
+            words = f"{self.field} is {what}, not in {bound.tag.unit!r}"
+            raise ValueError(f"device {device}, tag {self.tag}: {words}") from None
+
+    def reading(self, reading: Reading) -> tuple[float, int]:
+        """Value in the tag's unit (of a text its code), and quality."""
+        value, quality = reading
+        if value is None or is_bad(quality):
+            return math.nan, quality
+        return (self._code_of(value) if isinstance(value, str) else self._convert(value)), quality
+
+
+def _folders(options: NtaFolderOptions) -> Folders:
+    exports = Path(options.exports)
+    return Folders(
+        worklists=Path(options.worklists),
+        exports=exports,
+        archive=Path(options.archive) if options.archive is not None else exports / "archive",
+        pattern=options.pattern,
+        settle_s=options.settle_s,
+        incomplete_after_s=max(options.incomplete_after_s, options.settle_s),
+        budget_s=BUDGET * options.timeout_s,
+    )
+
+
+def _request(fields: Mapping[NtaField, float]) -> Request | str:
+    """The request that the five values make; why they make none."""
+    missing = [field.value for field in WRITABLE if field not in fields]
+    if missing:
+        return f"a request is written as a whole: {', '.join(missing)} missing"
+    for field, (low, high, whole) in WRITABLE.items():
+        value = fields[field]
+        if not low <= value <= high or (whole and value != int(value)):
+            number = "a whole number" if whole else "a number"
+            return f"{field}: {value:g} is not {number} from {low:.0f} to {high:.0f}"
+    return Request(
+        request=int(fields[NtaField.REQUEST]),
+        sample_no=int(fields[NtaField.SAMPLE_NO]),
+        kind=int(fields[NtaField.KIND]),
+        dilution=float(fields[NtaField.DILUTION]),
+        videos=int(fields[NtaField.VIDEOS]),
+    )
+
+
+def _all(values: Mapping[str, float], outcome: Outcome, reason: str) -> dict[str, WriteResult]:
+    return dict.fromkeys(values, WriteResult(outcome, reason))

@@ -1,0 +1,376 @@
+"""Experiment summaries of each version, and everything that can be wrong with them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivers.nta_export import MAX_BYTES, NtaExport, NtaFileError, parse_export, read_export
+from tests.drivers.nta_files import as_32, as_33, as_excel, failed, measurement, summary, with_other_weightings
+
+PLAIN = summary()
+MANY = summary(measurement(videos=5, particles_per_ml=4e8, dilution=None, seed=3))
+
+
+def parse(text: str, file: str = "a-ExperimentSummary.csv") -> NtaExport:
+    return parse_export(text.encode("latin-1"), file)
+
+
+def refusal(text: str) -> NtaFileError:
+    with pytest.raises(NtaFileError) as caught:
+        parse(text)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.startswith("a-ExperimentSummary.csv")
+    assert "; " in line
+    return caught.value
+
+
+def changed(pattern: str, to: str, text: str = PLAIN) -> str:
+    new, count = re.subn(pattern, to, text, count=1, flags=re.MULTILINE)
+    assert count == 1, pattern
+    return new
+
+
+# -- what a file says ------------------------------------------------------------------------------------------------
+
+
+def test_what_a_summary_says() -> None:
+    found = parse(PLAIN)
+    assert (found.instrument, found.software) == ("NanoSight", "NTA 3.4 Build 3.4.003")
+    assert (found.sample, found.captured_at) == ("S-000042", "2026-09-24T15:35:56")
+    assert [one.valid for one in found.replicates] == [True] * 3
+    assert found.replicates[0].name == "S-000042 2026-09-24 15-35-56"
+    assert found.concentration_measured == pytest.approx(5e8, rel=0.15)
+    assert found.concentration_stock == pytest.approx(1000 * found.concentration_measured)
+    assert found.sizes.d10 < found.sizes.d50 < found.sizes.d90
+    assert found.span == pytest.approx((found.sizes.d90 - found.sizes.d10) / found.sizes.d50)
+    assert found.fraction_below_200 == pytest.approx(0.92, abs=0.02)
+    assert found.tracks == sum(one.tracks for one in found.replicates) > 1000
+    assert sum(found.distribution) == pytest.approx(found.concentration_measured, rel=0.005)
+    assert all(check.passed for check in found.checks), found.checks
+    assert found.warnings == ()
+    assert found.trusted
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [as_32, as_33, with_other_weightings, as_excel, lambda t: as_excel(as_32(t)), lambda t: t.replace("\n", "\r\n")],
+    ids=["3.2", "3.3", "all weightings", "Excel", "Excel of 3.2", "CR LF"],
+)
+def test_every_layout_says_the_same(layout: Callable[[str], str]) -> None:
+    for text in (PLAIN, MANY):
+        one, other = parse(text), parse(layout(text))
+        assert not other.contradictions
+        assert (other.sample, other.captured_at, other.dilution) == (one.sample, one.captured_at, one.dilution)
+        assert other.concentration_measured == pytest.approx(one.concentration_measured, rel=1e-9)
+        assert other.sizes == one.sizes
+        assert other.distribution == one.distribution
+        assert other.tracks == one.tracks
+
+
+def test_a_summary_in_utf_8_with_a_mark_is_read() -> None:
+    assert parse_export(b"\xef\xbb\xbf" + PLAIN.encode(), "a").sample == "S-000042"
+
+
+def test_a_recorded_dilution_is_in_the_concentration_already() -> None:
+    shown = parse(PLAIN)
+    assert shown.dilution == 1000.0
+    assert shown.concentration_stock == pytest.approx(shown.concentration_measured * 1000.0)
+    column = re.search(r"^Concentration \(Particles / ml\),(\S+?),", PLAIN, re.MULTILINE)
+    assert column is not None
+    assert shown.replicates[0].concentration == pytest.approx(float(column[1]) / 1000.0)
+
+
+def test_without_a_dilution_there_is_no_stock_whatever_the_names_say() -> None:
+    found = parse(MANY.replace("S-000042", "MSC d200 1to200"))
+    assert (found.dilution, found.concentration_stock) == (None, None)
+    assert found.concentration_measured == pytest.approx(4e8, rel=0.15)
+
+
+def test_a_failed_video_is_left_out_and_told() -> None:
+    text = summary(failed(measurement(videos=4, dilution=None)))
+    text = changed(r"^Total frames analysed,1498", "Total frames analysed,0", text)
+    found = parse(text)
+    assert [one.valid for one in found.replicates] == [False, True, True, True]
+    assert found.replicates[0].reason == "no frame was analysed"
+    assert found.replicates[0].concentration is None
+    assert found.concentration_measured == pytest.approx(4 / 3 * (found.file_concentration or 0.0), rel=0.01)
+    assert found.file_sizes is not None
+    assert found.sizes.mean == pytest.approx(4 / 3 * found.file_sizes.mean, rel=0.01)
+    assert not found.contradictions
+    assert "counts the failed" in next(check.words for check in found.checks if check.name == "averages")
+    assert "Completed Tracks: No Data (video 1)" in found.warnings
+
+
+def test_a_video_without_data_counts_as_failed_also_with_frames() -> None:
+    assert parse(summary(failed(measurement()))).replicates[0].reason == "no data"
+
+
+def test_no_valid_video_is_refused() -> None:
+    shown = measurement(videos=1)
+    assert "every video failed" in str(refusal(summary(failed(shown))))
+
+
+def test_one_video_has_no_variation() -> None:
+    found = parse(summary(measurement(videos=1)))
+    assert found.cv is None
+    assert not found.contradictions
+    assert [check.name for check in found.checks if not check.passed] == ["videos", "replicate CV"]
+
+
+def test_too_few_particles_are_warned_of_and_not_trusted() -> None:
+    found = parse(summary(measurement(particles_per_ml=1e7)))
+    assert not found.trusted
+    assert "Particles per frame: Too Low (all videos)" in found.warnings
+    assert "Validity of concentration measurement: Unreliable (all videos)" in found.warnings
+
+
+def test_a_warning_names_its_videos_once() -> None:
+    text = PLAIN.replace("Noise level,No,No,No", "Noise level,No,High noise,High noise")
+    assert parse(text).warnings == ("Noise level: High noise (videos 2, 3)",)
+
+
+@pytest.mark.parametrize(
+    ("told", "iso"),
+    [
+        ("15:35:56  24/09/2020", "2020-09-24T15:35:56"),
+        ("1:05:06 4/9/2020", "2020-09-04T01:05:06"),
+        ("15:35:56  09/24/2020", "15:35:56  09/24/2020"),
+        ("24-Sep-20", "24-Sep-20"),
+        ("", None),
+    ],
+)
+def test_the_time_is_read_day_first_and_never_guessed(told: str, iso: str | None) -> None:
+    assert parse(changed(r"^Time Captured,.*", f"Time Captured,{told},")).captured_at == iso
+
+
+# -- what is refused -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("0.5,0,0\n1.5,0,0\n", "without its header"),
+        ("Particle ID,Size/nm\n1,100\n", "list of particles"),
+        (PLAIN.replace(",", ";"), "other separators"),
+        ("Original File:\tx.avi\tSection:\t0\nSoftware:\tZetaView (version 8.06.01 SP1)\n", "ZetaView size"),
+        ("Original File:\tx\tProfile Voltage:\t+24V\nSoftware:\tZetaView (version 8)\n", "zeta profile"),
+        ("Use\tPosition\tMean Int.\n", "table of positions"),
+        ("a\0b\n", "not a text"),
+        ("Dear all,\n", "not an export"),
+        (PLAIN.replace("NTA 3.4 Build", "NTA 2.3 Build"), "not a version that is known"),
+        (changed(r"^Dilution factor.*\n", ""), "no \"Dilution factor"),
+        (changed(r"^(Dilution factor[^,]*),1.00e\+03", r"\1,1.00e+04"), "different dilutions"),
+        (changed(r"^(Dilution factor[^,]*),1.00e\+03", r"\1,Not recorded"), "not a number"),
+        (re.sub(r"1\.00e\+03", "0", PLAIN), "a dilution of 0"),
+        (changed(r"^Mean,\d", "Mean,x"), "not a number"),
+        (changed(r"^Mean,.*?,", "Mean,,"), "a number is missing"),
+        (changed(r"^Mean,", "Mean,1e999,"), "not a number"),
+        (changed(r"^Mean,", "Mean,-1,"), "below 0"),
+        (changed(r"^SD,", "Mean,"), "a second \"Mean\""),
+        (changed(r"^100\.5,.*\n", ""), "bins are not 1000"),
+        (changed(r"^100\.5,", "101.5,"), "bins are not 1000"),
+        (changed(r"^\[Settings\]", "[Results]"), "a second [Results]"),
+        (changed(r"^(Filename:,[^,]*),[^,]*", r"\1,"), "a video without a name"),
+        (changed(r"^(Filename:,.*)$", r"\1one more,"), "4 videos, but the averages"),
+        (changed(r"^Completed tracks,(\d+)", r"Completed tracks,\1.5"), "not a whole number"),
+        (changed(r"^Weighting,Number", "Weighting,Volume"), "by number is complete"),
+        (changed(r"^Size distribution - Number", "Size distribution - Volume"), "volume is complete"),
+        (changed(r" - With Percentiles", ""), "no list of percentiles"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_a_count_is_refused_with_place_and_remedy(text: str, words: str) -> None:
+    assert words in str(refusal(text))
+
+
+def test_the_line_of_a_mistake_is_told() -> None:
+    text = changed(r"^D50,\d", "D50,?")
+    line = text.split("\n").index(next(one for one in text.split("\n") if one.startswith("D50,"))) + 1
+    assert refusal(text).line == line
+
+
+def test_a_file_larger_than_any_export_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(NtaFileError, match="larger than 20 MB"):
+        read_export(path)
+
+
+@pytest.mark.parametrize("text", [PLAIN, as_32(PLAIN), with_other_weightings(PLAIN)], ids=["3.4", "3.2", "weightings"])
+def test_a_half_written_file_is_incomplete_at_every_length(text: str) -> None:
+    data = text.encode("latin-1")
+    last = data.rstrip(b",\n").rindex(b"\n100,") + 5
+    for end in [*range(0, last, 1999), *range(last - 60, last, 5)]:
+        with pytest.raises(NtaFileError) as caught:
+            parse_export(data[:end], "a")
+        assert caught.value.incomplete, (end, str(caught.value))
+
+
+# -- a file that contradicts itself ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "check"),
+    [
+        (changed(r"^(Concentration \(Particles / ml\),\d\.)(\d)", r"\g<1>99"), "sum of bins"),
+        (changed(r"^Mean,\d+\.\d", "Mean,99.9"), "mean"),
+        (changed(r"^SD,\d+\.\d", "SD,99.9"), "SD"),
+        (changed(r"^Mode,\d+\.\d", "Mode,99.9"), "mode"),
+        (changed(r"^D50,\d+\.\d", "D50,99.9"), "percentiles"),
+        (changed(r"^50,\d+\.\d", "50,99.9"), "percentiles"),
+        (changed(r"^(D90(,[\d.]+){3}),[\d.]+", r"\1,9.9"), "averages"),
+        (changed(r"^(D90(,[\d.]+){4}),[\d.]+", r"\1,9.9"), "standard errors"),
+        (changed(r"^Valid Tracks,[\d.]+", "Valid Tracks,99999"), "track counts"),
+        (changed(r"^Filename,S-000042", "Filename,S-000043"), "names"),
+    ],
+)
+def test_a_number_that_was_changed_is_found(text: str, check: str) -> None:
+    found = parse(text)
+    assert check in [one.name for one in found.checks if not one.passed]
+    assert any(words.startswith(f"{check}: ") for words in found.contradictions)
+
+
+def test_two_columns_that_were_swapped_are_found() -> None:
+    def swap(line: str) -> str:
+        cells = line.split(",")
+        return ",".join((cells[0], cells[2], cells[1], *cells[3:])) if re.match(r"\d+\.5,", line) else line
+
+    assert parse("\n".join(map(swap, PLAIN.split("\n")))).contradictions
+
+
+SOURCES = [PLAIN, MANY, as_32(PLAIN), as_excel(MANY), with_other_weightings(PLAIN)]
+
+
+def figures(found: NtaExport) -> list[float | None]:
+    """What is told twice in a file, so that no change of one place goes unseen."""
+    sizes = found.sizes
+    return [
+        found.dilution, found.concentration_measured, found.concentration_stock, sizes.mean, sizes.mode, sizes.sd,
+        sizes.d10, sizes.d50, sizes.d90, found.fraction_below_200,
+    ]  # fmt: skip
+
+
+TRUE = [figures(parse(text)) for text in SOURCES]
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> tuple[int, bytes]:
+    """One of the files with some bytes changed, lines lost, doubled or swapped, or its end lost."""
+    which = draw(st.integers(0, len(SOURCES) - 1))
+    lines = SOURCES[which].encode("latin-1").split(b"\n")
+    # Most lines are bins: the ones before them are hit as often.
+    place = st.integers(0, 110) | st.integers(0, len(lines) - 1) | st.integers(len(lines) - 110, len(lines) - 1)
+    for _ in range(draw(st.integers(1, 3))):
+        i = draw(place) % len(lines)
+        match draw(st.sampled_from(["byte", "digit", "lose", "double", "swap", "cut", "insert"])):
+            case "byte" if lines[i]:
+                at = draw(st.integers(0, len(lines[i]) - 1))
+                lines[i] = lines[i][:at] + draw(st.binary(min_size=1, max_size=1)) + lines[i][at + 1 :]
+            case "digit":
+                digits = [m.start() for m in re.finditer(rb"\d", lines[i])]
+                if digits:
+                    at = draw(st.sampled_from(digits))
+                    lines[i] = lines[i][:at] + str(draw(st.integers(0, 9))).encode() + lines[i][at + 1 :]
+            case "lose":
+                del lines[i]
+            case "double":
+                lines.insert(i, lines[i])
+            case "swap":
+                j = draw(place) % len(lines)
+                lines[i], lines[j] = lines[j], lines[i]
+            case "cut":
+                lines = lines[: i + 1]
+            case "insert":
+                lines.insert(i, draw(st.binary(max_size=30)))
+    return which, b"\n".join(lines)
+
+
+@settings(max_examples=200, deadline=None)
+@given(mutated())
+def test_no_other_exception_and_no_wrong_number_comes_of_a_damaged_file(case: tuple[int, bytes]) -> None:
+    which, data = case
+    try:
+        found = parse_export(data, "a")
+    except NtaFileError:
+        return
+    if found.contradictions:
+        return
+    for got, true in zip(figures(found), TRUE[which], strict=True):
+        assert (got is None) is (true is None)
+        if got is not None and true is not None:
+            assert got == pytest.approx(true, rel=0.011, abs=0.25)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=300) | st.text(alphabet=',;[]"\n\r0123456789.e+ab', max_size=300).map(str.encode))
+def test_anything_at_all_is_refused_in_one_line(data: bytes) -> None:
+    for start in (b"", b"NTA Experiment Summary File,\nCreated with NTA 3.4 Build 3.4.003,\n"):
+        with pytest.raises(NtaFileError) as caught:
+            parse_export(start + data, "a")
+        assert "\n" not in str(caught.value)
+
+
+# -- real files ------------------------------------------------------------------------------------------------------
+
+
+def samples() -> Path:
+    """The folder of real exports: ``EVCONTROL_NTA_SAMPLES``, or beside the checkout."""
+    named = os.environ.get("EVCONTROL_NTA_SAMPLES")
+    root = Path(__file__).parents[2]
+    places = [Path(named)] if named else [root.parent / "shared", root.parent.parent / "shared"]
+    return next((p for p in (place if named else place / "nta_samples" for place in places) if p.is_dir()), Path())
+
+
+REAL = samples()
+needs_real = pytest.mark.skipif(
+    not REAL.name, reason="no real NTA exports here: set EVCONTROL_NTA_SAMPLES to a folder of them"
+)
+
+
+@needs_real
+@pytest.mark.parametrize(
+    ("file", "videos", "dilution", "measured", "sizes"),
+    [
+        ("nanosight_3.2.16_NA_NP_Plasma-ExperimentSummary.csv", "5/5", 1e3, 2.77e8,
+         (117.8, 82.9, 47.5, 71.8, 104.4, 181.4)),
+        ("nanosight_3.2.16_beads100nm_excel-resaved.csv", "12/12", None, 1.47e9,
+         (100.5, 95.3, 19.1, 84.7, 96.4, 113.3)),
+        ("nanosight_3.2.16_beads2.csv", "5/5", 1e4, 6.09e8, (101.5, 98.4, 12.8, 88.7, 99.8, 115.3)),
+        (
+            "nanosight_3.3.203_MPC28_Stretch_d200_failed-video-ExperimentSummary.csv",
+            "4/5", None, 1.5225e8, (83.1, 67.125, 31.725, 56.325, 75.15, 117.375),
+        ),
+        (
+            "nanosight_3.4.003_ATCC_12h_A_lowconc-ExperimentSummary.csv",
+            "4/4", None, 1.51e7, (129.4, 108.5, 46.5, 64.4, 126.2, 191.5),
+        ),
+    ],
+)  # fmt: skip
+def test_real_exports(
+    file: str, videos: str, dilution: float | None, measured: float, sizes: tuple[float, ...]
+) -> None:
+    found = read_export(REAL / file)
+    assert f"{len(found.valid_replicates)}/{len(found.replicates)}" == videos
+    assert found.dilution == dilution
+    assert found.concentration_measured == pytest.approx(measured)
+    assert found.concentration_stock == (None if dilution is None else pytest.approx(measured * dilution))
+    told = found.sizes
+    assert (told.mean, told.mode, told.sd, told.d10, told.d50, told.d90) == pytest.approx(sizes)
+    assert found.contradictions == ()
+
+
+@needs_real
+def test_real_exports_of_other_instruments_are_refused_by_their_name() -> None:
+    others = sorted(REAL.glob("zetaview*"))
+    assert others
+    for path in others:
+        with pytest.raises(NtaFileError, match="ZetaView"):
+            read_export(path)
