@@ -23,7 +23,7 @@ class Alarms(View):
         self.list = Table(
             "alarms.list",
             [
-                Column("Priority", 12),
+                Column("Priority", 15),
                 Column("State", 27),
                 Column("Since (UTC)", 23),
                 Column("Alarm", 30),

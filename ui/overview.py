@@ -41,7 +41,7 @@ class Overview(View):
             "overview.batches",
             [Column("Batch", 9), Column("Recipe", 40), Column("State", 16), Column("Step", 26), Column("Waits for", 0)],
         )
-        self.batches.setFixedHeight(130)
+        self.batches.setFixedHeight(100)
         running = panel(column(heading("Batches under way", 1.0), self.batches))
         whole = column(self._units, running, panel(links), spacing=10)
         whole.addStretch(1)
@@ -100,8 +100,7 @@ class _UnitCard(QFrame):
         head.addWidget(self._safe)
         head.addWidget(self.more)
         self._facts = {
-            fact: Words(f"{name}.{fact.lower()}", elided=True)
-            for fact in ("Batch", "Phase", "Mode", "Holds", "Actuators")
+            fact: Words(f"{name}.{fact.lower()}", elided=True) for fact in ("Batch", "Phase", "Mode", "Actuators")
         }
         facts = QGridLayout()
         facts.setHorizontalSpacing(10)
@@ -113,7 +112,7 @@ class _UnitCard(QFrame):
         self._values = [_KeyValue(name, tag) for tag in tags]
         values = QGridLayout()
         values.setHorizontalSpacing(24)
-        values.setVerticalSpacing(7)
+        values.setVerticalSpacing(4)
         deep = -(-len(tags) // columns) if tags else 1
         for place, value in enumerate(self._values):
             values.addWidget(value, place % deep, place // deep)
@@ -132,8 +131,9 @@ class _UnitCard(QFrame):
         recipe = f"  {batch.summary.recipe}" if batch is not None else ""
         self._facts["Batch"].say(f"{unit.batch}{recipe}" if unit.batch else "none", Tone.PLAIN, stale)
         self._facts["Phase"].say(readings.phase_of(picture, unit.unit) or "none", Tone.PLAIN, stale)
-        self._facts["Mode"].say(unit.mode, Tone.PLAIN if unit.mode == "automatic" else Tone.STRONG, stale)
-        self._facts["Holds"].say(readings.content_of(picture, unit.unit) or "not known", Tone.PLAIN, stale)
+        content = readings.content_of(picture, unit.unit)
+        mode = f"{unit.mode}, holds {content}" if content else unit.mode
+        self._facts["Mode"].say(mode, Tone.PLAIN if unit.mode == "automatic" else Tone.STRONG, stale)
         owned = readings.owners(picture, unit.unit)
         told = [f"{len(tags)} by {words.brief(who)}" for who, tags in owned]
         self._facts["Actuators"].say(", ".join(told) or "none", Tone.PLAIN, stale)

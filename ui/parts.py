@@ -117,7 +117,7 @@ class View(QWidget):
         self.scene = scene
         self.setObjectName(name)
         scene.ticked.connect(self._ticked)
-        scene.liveness.connect(self._grey)
+        scene.liveness.connect(self._liveness)
         scene.session_changed.connect(self._ticked)
 
     @property
@@ -135,17 +135,21 @@ class View(QWidget):
 
     def shown(self) -> None:
         """The view was turned to."""
-        self._grey(self.scene.live)
+        self._grey()
         self.refresh()
 
     def _ticked(self) -> None:
         if self.isVisible():
             self.refresh()
 
-    def _grey(self, live: bool) -> None:
-        self.setPalette(theme.palette(stale=not live))
+    def _liveness(self) -> None:
+        if self.isVisible():
+            self._grey()
+
+    def _grey(self) -> None:
+        self.setPalette(theme.palette(stale=self.stale))
         for table in self.findChildren(Table):
-            table.set_stale(not live)
+            table.set_stale(self.stale)
 
 
 def heading(text: str, size: float = 1.1) -> QLabel:
@@ -173,6 +177,8 @@ def scrolled(widget: QWidget, name: str) -> QScrollArea:
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setWidget(widget)
+    area.viewport().setAutoFillBackground(False)
+    widget.setAutoFillBackground(False)
     return area
 
 

@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 TICK_MS = 80
 """Real time between two repaints: never one for each reading."""
-SILENT_MS = 800
-"""After so much silence the engine counts as gone; it beats every 250 ms."""
+SILENT_MS = 700
+"""After so much silence the engine counts as gone: it beats every 250 ms, and everything is to be grey within 1 s."""
 NOTES = 6
 """So many notes about questions that closed are kept."""
 

@@ -87,7 +87,6 @@ QHeaderView::section {{ background: {PANEL.name()}; border: none; border-bottom:
     border-right: 1px solid {LINE.name()}; padding: 3px 5px; }}
 QPushButton {{ padding: 4px 12px; }}
 QLineEdit, QComboBox, QPlainTextEdit {{ padding: 3px 4px; }}
-QScrollArea, QScrollArea > QWidget > QWidget {{ background: transparent; border: none; }}
 """
 
 

@@ -34,7 +34,7 @@ class UnitPage(View):
                 Column("Value", 11, numeric=True),
                 Column("Unit", 8),
                 Column("Range", 13),
-                Column("Quality", 16),
+                Column("Quality", 20),
                 Column("Owner", 16),
             ],
             tree=True,
@@ -183,17 +183,20 @@ def _group(tag: TagView) -> str:
 def _tag_row(picture: Picture, tag: TagView, group: str) -> Row:
     owner = words.owner(picture.owners.get(tag.name)) if tag.writable is not None else ""
     scale = readings.scale(picture, tag)
+    quality = readings.quality_cell(picture, tag)
     cells = (
         words.short(tag.name),
         Cell(tag.description, Tone.DIM),
         readings.value_cell(picture, tag),
         Cell(tag.unit, Tone.DIM),
         Cell("", Tone.PLAIN, scale),
-        readings.quality_cell(picture, tag),
+        quality,
         Cell(words.brief(owner), Tone.DIM if owner == "nobody" else Tone.PLAIN),
     )
-    limits = f"\nrange {tag.low:g} to {tag.high:g} {tag.unit}" if tag.low is not None and tag.high is not None else ""
-    return Row(tag.name, cells, group, f"{tag.name}: {tag.description}{limits}{f'{chr(10)}{owner}' if owner else ''}")
+    tip = [f"{tag.name}: {tag.description}", owner, quality.text]
+    if tag.low is not None and tag.high is not None:
+        tip.append(f"range {tag.low:g} to {tag.high:g} {tag.unit}")
+    return Row(tag.name, cells, group, "\n".join(line for line in tip if line))
 
 
 def _loop_row(picture: Picture, loop: LoopView) -> Row:

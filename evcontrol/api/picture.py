@@ -29,6 +29,9 @@ from evcontrol.api.schema import (
     Value,
 )
 
+_LARGE = 1e8
+"""Numbers from here on are shown with an exponent: nobody counts the digits of a concentration of particles."""
+
 
 class Picture:
     """The latest of everything: readings by tag, and the topics."""
@@ -81,7 +84,7 @@ class Picture:
             return value
         if view.labels:
             return view.labels[int(value)] if 0 <= int(value) < len(view.labels) else str(int(value))
-        return f"{value:z.{view.decimals}f}"
+        return f"{value:z.{view.decimals}f}" if abs(value) < _LARGE else f"{value:.3e}".replace("e+", "e")
 
     def text(self, tag: str) -> str:
         """A reading as a person reads it: value, unit, and the quality unless Good."""

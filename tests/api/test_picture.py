@@ -93,6 +93,12 @@ def test_nothing_is_never_less_than_nothing() -> None:
     assert shown.text("U.P") == "0.00 psi"
 
 
+def test_a_large_number_is_shown_with_its_exponent() -> None:
+    shown = picture()
+    shown.apply(Delta(t=2, i=[0], v=[5.4239e12], q=[0]))
+    assert shown.text("U.P") == "5.424e12 psi"
+
+
 def test_an_unknown_tag_is_bad() -> None:
     assert picture().text("U.NONE") == "Bad"
 

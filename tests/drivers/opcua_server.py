@@ -2,11 +2,12 @@
 
 It tells its port when it listens, and then does what it is told, a JSON object a line, and answers each with a line:
 ``{"set": {NAME: value}}``, ``{"status": {NAME: code}}``, ``{"forget": 1}`` (all subscriptions), ``{"skip": 1}`` (the
-number of a notification), ``{"writes": 1}`` and ``{"sessions": 1}`` (answer with what was written since the start, and
-with the number of clients). Options: ``swap`` puts
-another namespace before the plant's, ``user=PASSWORD`` lets in only the user ``op``, ``refuse=NAME`` refuses writes to
-it, ``many=COUNT`` has so many variables more, ``every=SECONDS`` changes these by itself, ``slowest=SECONDS``
-is the shortest time between two notifications.
+number of a notification), ``{"year": YEAR}`` (of the time of its sources from now on; null: as it is), and
+``{"writes": 1}`` and ``{"sessions": 1}`` (answer with what was written since the start, and the number of clients).
+
+Options: ``swap`` puts another namespace before the plant's, ``user=PASSWORD`` lets in only the user ``op``,
+``refuse=NAME`` refuses writes to it, ``many=COUNT`` has so many variables more, ``every=SECONDS`` changes these by
+itself, ``slowest=SECONDS`` is the shortest time between two notifications.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ class Plant:
         self.variables = VARIABLES | dict.fromkeys(self.more, (0.0, "Double"))
         self.nodes: dict[str, ua.NodeId] = {}
         self.written: list[tuple[str, Any]] = []
+        self.year: int | None = None
         self.server = Server(user_manager=None if self.password is None else OneUser(self.password))
 
     async def serve(self) -> None:
@@ -118,7 +120,7 @@ class Plant:
                 name = names.get(item.NodeId)
                 if name is not None:
                     self.written.append((name, item.Value.Value.Value))
-                    item.Value.SourceTimestamp = datetime.now(UTC)
+                    item.Value.SourceTimestamp = self._source_time()
                 if name is not None and name == self.refused:
                     results.append(ua.StatusCode(ua.StatusCodes.BadOutOfRange))
                 else:
@@ -135,6 +137,8 @@ class Plant:
         server.iserver.subscription_service.create_subscription = create_subscription
 
     async def _obey(self, order: dict[str, Any]) -> None:
+        if "year" in order:
+            self.year = order["year"]
         for name, value in order.get("set", {}).items():
             await self._put(name, value)
         for name, code in order.get("status", {}).items():
@@ -151,10 +155,14 @@ class Plant:
             return len(self.server.bserver.clients)
         return self.written if "writes" in order else "done"
 
+    def _source_time(self) -> datetime:
+        now = datetime.now(UTC)
+        return now if self.year is None else now.replace(year=self.year, day=min(now.day, 28))
+
     async def _put(self, name: str, value: Any) -> None:
         variant = ua.Variant(value, ua.VariantType[self.variables[name][1]])
         await self.server.write_attribute_value(
-            self.nodes[name], ua.DataValue(variant, SourceTimestamp=datetime.now(UTC))
+            self.nodes[name], ua.DataValue(variant, SourceTimestamp=self._source_time())
         )
 
     async def _change(self) -> None:

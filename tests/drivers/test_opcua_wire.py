@@ -17,6 +17,7 @@ from tests.drivers.build import link_is
 from tests.drivers.opcua_rig import (
     BACK_S,
     SCAN_S,
+    TIMEOUT_S,
     NamedOpcUaDriver,
     ServerProcess,
     nodes,
@@ -73,6 +74,45 @@ def test_the_time_of_a_sample_is_the_sources(server: ServerProcess) -> None:
         assert first.source_t[1] == second.source_t[1]
 
     on_server(server, nodes("TT", "SP"), test)
+
+
+@pytest.mark.parametrize("year", [1975, 2240])
+def test_a_source_whose_time_is_far_from_the_machines_is_as_current_as_any(server: ServerProcess, year: int) -> None:
+    async def test(driver: NamedOpcUaDriver) -> None:
+        server.order(year=year, set={"TT": 1.0, "SP": 1.0})
+        await until(driver, lambda now: now["TT"] == now["SP"] == (1.0, GOOD), 2)
+        links = []
+        driver.on_link = links.append
+        begun = asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() - begun < 3 * TIMEOUT_S:
+            frame = await driver.read()
+            assert frame.source_t is not None
+            assert {str(t)[:4] for t in frame.source_t.astype("datetime64[ns]")} == {str(year)}
+            assert set(frame.quality) == {GOOD}
+            await asyncio.sleep(SCAN_S)
+        assert (await driver.write({"SP": 2.0}))["SP"].outcome is Outcome.CONFIRMED
+        assert (await values_of(driver))["SP"] == (2.0, GOOD)
+        assert links == []
+        server.order(year=None, set={"TT": 3.0})
+        await until(driver, lambda now: now["TT"] == (3.0, GOOD), 2)
+
+    on_server(server, nodes("TT", "SP"), test)
+
+
+@pytest.mark.parametrize("mode", ["subscribe", "read"])
+def test_a_source_that_knows_no_time_has_that_of_the_scan(server: ServerProcess, mode: str) -> None:
+    """The largest and the smallest DateTime are what servers send for none (OPC 10000-6, 5.2.2.5)."""
+
+    async def test(driver: NamedOpcUaDriver) -> None:
+        for year, value in ((9999, 4.0), (1601, 5.0)):
+            server.order(year=year, set={"TT": value})
+            await until(driver, lambda now, value=value: now["TT"] == (value, GOOD), 2)
+            frame = await driver.read()
+            assert frame.source_t is not None
+            assert frame.source_t[0] == frame.t
+        server.order(year=None)
+
+    on_server(server, nodes("TT"), test, mode=mode)
 
 
 def test_a_new_time_stamp_of_the_same_value_is_reported_unless_only_changes_are_wanted(server: ServerProcess) -> None:
