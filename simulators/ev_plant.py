@@ -142,6 +142,7 @@ class EvPlant(TffPlant):
         return super().truth() | {
             BIOREACTOR: self.cultivation.truth(),
             "bench": bench.state(),
+            "product_g": self.process.ledger.product.mass_g,
             "formulated_g": bench.formulated.mass_g,
             "filtered_g": bench.filtered.mass_g,
         }

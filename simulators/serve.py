@@ -1,8 +1,8 @@
 """A simulated plant in real time and on its wires: Modbus TCP, OPC UA, a serial line for each balance, folders.
 
 Files under the data directory: ``run/simulators.json`` says where everything listens, as long as it does;
-``run/lines/`` has the serial ports; ``nta/`` has the folders of the particle counter; ``run/speed.jsonl`` is read for
-the speed of process time; ``simulator/state.json`` keeps liquids and cells.
+``run/lines/`` has the serial ports; ``counter/`` has the folders of the particle counter; ``run/speed.jsonl`` is read
+for the speed of process time; ``simulator/state.json`` keeps liquids and cells.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class PlantServer:
         self._endpoints = data / "run" / "simulators.json"
         self._state_file = data / "simulator" / "state.json"
         self.plant = plant or TffPlant()
-        self._folders = {name: data.resolve() / "nta" / name for name in ("worklists", "exports", "archive")}
+        self._folders = {name: data.resolve() / "counter" / name for name in ("worklists", "exports", "archive")}
         self._pace = Pace(SpeedFile(data / "run" / "speed.jsonl", speed))
         saved = read_state(self._state_file) or {}
         self._poll_counter = self._plug_in(saved.get("time_s", 0.0))

@@ -123,7 +123,9 @@ def test_hands_formulate_and_filter_the_product() -> None:
     with pytest.raises(ValueError, match="no product"):
         plant.formulate(20.0)
     plant.process.ledger.product.add(plant.process.ledger.water.take(50.0))
+    assert plant.truth()["product_g"] == pytest.approx(50.0 * 0.998)
     plant.formulate(20.0)
+    assert plant.truth()["product_g"] == 0.0
     assert plant.truth()["formulated_g"] == pytest.approx(70.0 * 0.998)
     plant.sterile_filter()
     assert plant.truth()["filtered_g"] == pytest.approx(68.0 * 0.998)

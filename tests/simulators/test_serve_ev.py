@@ -144,6 +144,7 @@ def test_local_refuses_writes_until_it_is_handed_back(serving: Callable[..., Ser
 def test_the_counter_takes_worklists_and_writes_exports(serving: Callable[..., Served]) -> None:
     served = serving(1000.0)
     folders = {name: Path(path) for name, path in served.endpoints["devices"]["NTA301"].items()}
+    assert folders == {name: served.data.resolve() / "counter" / name for name in ("worklists", "exports", "archive")}
     fresh = folders["worklists"] / ".new"
     fresh.write_text(f"{HEAD}\n7,S-000007,beads,100,1\n")
     fresh.replace(folders["worklists"] / "worklist-7.csv")
