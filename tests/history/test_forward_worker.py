@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evcontrol.cli.commands import run
+from evcontrol.cli.fault import DONE, WRONG
 from evcontrol.clock import VirtualClock, run_virtual
 from evcontrol.engine import Engine
 from evcontrol.history import forward_worker
@@ -22,7 +24,7 @@ from evcontrol.history.forward_worker import ForwardWorker
 from evcontrol.history.reader import HistoryReader
 from evcontrol.history.target import Target
 from evcontrol.plant.load import parse_plant
-from tests.cli.processes import PLANT, evcontrol, started
+from tests.cli.processes import PLANT, started
 from tests.cli.processes import until as until_file
 from tests.history.forwarded import compare
 from tests.history.forwarding import LIMIT_S, Story, target, until
@@ -61,7 +63,7 @@ def with_worker(
 ) -> tuple[ForwardWorker, float]:
     """Do something while a worker runs; the worker, and how long it took to end."""
 
-    async def run() -> tuple[ForwardWorker, float]:
+    async def work() -> tuple[ForwardWorker, float]:
         worker = ForwardWorker(data, to)
         worker.start()
         try:
@@ -71,7 +73,7 @@ def with_worker(
             await worker.stop()
         return worker, time.monotonic() - begun
 
-    return asyncio.run(run())
+    return asyncio.run(work())
 
 
 async def soon(there: Callable[[], bool]) -> None:
@@ -174,20 +176,35 @@ def test_an_engine_in_virtual_time_forwards_nothing(tmp_path: Path) -> None:
 # -- the real engine, on simulated equipment ---------------------------------------------------------------------------
 
 
-@contextmanager
-def engine(data: Path, gateway: Gateway) -> Iterator[subprocess.Popen[str]]:
-    """An engine with its simulators, told by a file where to forward to."""
-    (data / "word").write_text(gateway.token, encoding="utf-8")
-    plant, influx = data / "plant.yaml", data / "influx.yaml"
-    plant.write_text(PLANT.read_text(encoding="utf-8").replace("\ntags:\n", f"\ntags:{TAGS}", 1), encoding="utf-8")
-    keys = {"url": gateway.url, "org": gateway.org, "bucket": BUCKET, "simulated_bucket": TRIAL, "longest_pause": "1 s"}
-    influx.write_text(section(**keys, token_env=None, token_file=str(data / "word")), encoding="utf-8")
-    where = data / "run" / "simulators.json"
-    with started("simulate", str(plant), "--data", str(data), "--until-eof") as simulators:
-        until_file(where.exists, simulators)
-        options = ("--data", str(data), "--endpoints", str(where), "--influxdb", str(influx), "--until-eof")
-        with started("serve", str(plant), *options) as process:
-            until_file((data / "run" / "endpoint.json").exists, process)
+class Suite:
+    """Simulators of the shipped plant, and engines on them that are told by a file where to forward to."""
+
+    def __init__(self, data: Path, gateway: Gateway) -> None:
+        self.data = data
+        self._plant, self._influx = data / "plant.yaml", data / "influx.yaml"
+        self._where = data / "run" / "simulators.json"
+        (data / "word").write_text(gateway.token, encoding="utf-8")
+        text = PLANT.read_text(encoding="utf-8").replace("\ntags:\n", f"\ntags:{TAGS}", 1)
+        self._plant.write_text(text, encoding="utf-8")
+        keys = {"url": gateway.url, "org": gateway.org, "bucket": BUCKET, "simulated_bucket": TRIAL}
+        keys |= {"longest_pause": "1 s", "token_file": str(data / "word")}
+        self._influx.write_text(section(**keys, token_env=None), encoding="utf-8")
+
+    @contextmanager
+    def simulators(self) -> Iterator[None]:
+        """They run, when they are up."""
+        with started("simulate", str(self._plant), "--data", str(self.data), "--until-eof") as process:
+            until_file(self._where.exists, process)
+            yield
+
+    @contextmanager
+    def engine(self) -> Iterator[subprocess.Popen[str]]:
+        """One engine, when it is up."""
+        endpoint = self.data / "run" / "endpoint.json"
+        endpoint.unlink(missing_ok=True)
+        options = ("--data", str(self.data), "--endpoints", str(self._where), "--influxdb", str(self._influx))
+        with started("serve", str(self._plant), *options, "--until-eof") as process:
+            until_file(endpoint.exists, process)
             yield process
 
 
@@ -203,24 +220,33 @@ def worker_of(process: subprocess.Popen[str]) -> int:
     return pid
 
 
-def test_an_engine_forwards_what_it_keeps_through_an_outage_and_never_to_production(
+def test_an_engine_forwards_what_it_keeps_through_an_outage_and_its_own_death_and_never_to_production(
     tmp_path: Path, server: InfluxServer, gateway: Gateway
 ) -> None:
-    with engine(tmp_path, gateway) as process:
-        until(lambda: sent(gateway) >= 3)
-        server.kill()
-        failed = len(gateway.writes)
-        until(lambda: len(gateway.writes) >= failed + 4)
-        server.start()
-        acknowledged = sent(gateway)
-        until(lambda: sent(gateway) >= acknowledged + 3)
-        assert process.stdin is not None
-        process.stdin.close()
-        process.stdin = None
-        assert process.wait(LIMIT_S) == 0
+    suite = Suite(tmp_path, gateway)
+    with suite.simulators():
+        with suite.engine() as process:
+            until(lambda: sent(gateway) >= 2)
+            pid = worker_of(process)
+            process.kill()
+            until(lambda: is_gone(pid), 5.0)
+        with suite.engine() as process:
+            acknowledged = sent(gateway)
+            until(lambda: sent(gateway) > acknowledged)
+            server.kill()
+            failed = len(gateway.writes)
+            until(lambda: len(gateway.writes) >= failed + 4)
+            server.start()
+            acknowledged = sent(gateway)
+            until(lambda: sent(gateway) >= acknowledged + 3)
+            assert process.stdin is not None
+            process.stdin.close()
+            process.stdin = None
+            assert process.wait(LIMIT_S) == 0
     result = compare(tmp_path, server, TRIAL, simulated=True)
     assert result.differences == []
     assert result.readings > 300
+    assert result.gaps == 1
     assert gateway.buckets() == {TRIAL}
     assert server.rows(BUCKET, "SHOW SERIES WHERE simulated = 'true'") == []
     history = HistoryReader(tmp_path / "history")
@@ -239,26 +265,19 @@ def test_an_engine_forwards_what_it_keeps_through_an_outage_and_never_to_product
             assert gateway.token.encode() not in path.read_bytes(), path
 
 
-def test_the_worker_of_a_killed_engine_ends_too(tmp_path: Path, gateway: Gateway) -> None:
-    with engine(tmp_path, gateway) as process:
-        until(lambda: sent(gateway) >= 1)
-        pid = worker_of(process)
-        process.kill()
-        until(lambda: is_gone(pid), 5.0)
-
-
-def test_a_simulated_plant_without_a_bucket_of_its_own_is_refused_before_anything_starts(tmp_path: Path) -> None:
+def test_a_simulated_plant_without_a_bucket_of_its_own_is_refused_before_anything_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     influx = tmp_path / "influx.yaml"
     influx.write_text(section(), encoding="utf-8")
-    done = evcontrol("demo", "--influxdb", str(influx), "--out", str(tmp_path / "data"))
-    assert done.returncode == 1
+    assert run(["demo", "--influxdb", str(influx), "--out", str(tmp_path / "data")]) == WRONG
     told = f"{influx}:4:11: a simulated plant never writes to 'production': give a simulated_bucket"
-    assert done.stderr.splitlines() == [f"evcontrol: {told}"]
+    assert capsys.readouterr().err.splitlines() == [f"evcontrol: {told}"]
     assert not (tmp_path / "data").exists()
 
 
-def test_check_takes_a_file_with_the_section(tmp_path: Path) -> None:
+def test_check_takes_a_file_with_the_section(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     influx = tmp_path / "influx.yaml"
     influx.write_text(section(simulated_bucket=TRIAL), encoding="utf-8")
-    done = evcontrol("check", str(influx))
-    assert (done.returncode, done.stdout) == (0, f"{influx}: no mistakes\n")
+    assert run(["check", str(influx)]) == DONE
+    assert capsys.readouterr().out == f"{influx}: no mistakes\n"
