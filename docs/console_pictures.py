@@ -1,4 +1,4 @@
-"""Makes the pictures of the console from a real batch: ``python docs/console_pictures.py`` (about two minutes).
+"""Makes the pictures of the console from a real batch: ``python docs/console_pictures.py`` (about five minutes).
 
 It runs simulators and engine in a temporary directory, drives a console on a display of its own (Xvfb), and writes
 ``docs/images/console-*.png``. To be run by hand when the console or the shipped plant and recipe change. ``--plant``
@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +23,13 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 
-from evcontrol.api.schema import BatchCommand, StartBatch
+from evcontrol.api.client import Client
+from evcontrol.api.schema import BatchCommand, PromptView, StartBatch
+from evcontrol.cli.demo_bench import Bench
 from evcontrol.cli.demo_script import answer_to, load_script
 from evcontrol.cli.people import add_person
 from evcontrol.cli.shipped import shipped
+from evcontrol.procedure.recipe import load_recipe
 from ui.app import make, prepare
 from ui.link import Address
 from ui.sign_on import SignOnDialog
@@ -35,17 +38,17 @@ from ui.window import Console
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (1440, 900)
-SPEED = "30"
-BOUND_S = 240.0
+SPEED = "1440"
+BOUND_S = 400.0
 PASSWORD = secrets.token_urlsafe(18)
 
 
 def main() -> int:
     """Run everything and take the pictures."""
     options = argparse.ArgumentParser()
-    options.add_argument("--plant", type=Path, default=shipped("plants/tff.yaml"))
-    options.add_argument("--recipe", type=Path, default=shipped("recipes/ultrafiltration.yaml"))
-    options.add_argument("--phase", default="diafilter")
+    options.add_argument("--plant", type=Path, default=shipped("plants/demo.yaml"))
+    options.add_argument("--recipe", type=Path, default=shipped("recipes/ev-batch.yaml"))
+    options.add_argument("--phase", default="concentrate")
     options.add_argument("--out", type=Path, default=IMAGES)
     asked = options.parse_args()
     with tempfile.TemporaryDirectory() as directory:
@@ -71,7 +74,7 @@ class _Stage:
         self._serve()
         self._app = QApplication([])
         prepare(self._app)
-        self.console: Console = make(Address(data=data), recipe.parent, "TFF suite, panel 1")
+        self.console: Console = make(Address(data=data), recipe.parent, "EV suite, panel 1")
         self.console.resize(*SIZE)
         self.console.show()
         self.console.move(0, 0)
@@ -95,8 +98,13 @@ class _Stage:
         self._take("start", start)
         start.reject()
         text = self._recipe.read_text(encoding="utf-8")
+        known = load_recipe(self._recipe).parameters
         wanted = StartBatch(
-            recipe=text, recipe_name=self._recipe.name, purpose="Engineering run 3", product=self._script.product
+            recipe=text,
+            recipe_name=self._recipe.name,
+            purpose="Engineering run 3",
+            product=self._script.product,
+            parameters={name: value for name, value in self._script.parameters.items() if name in known},
         )
         scene.act(console, lambda client: client.start_batch(wanted), lambda _: None, self._failed)
         self._until(lambda: bool(scene.picture and scene.picture.prompts))
@@ -147,7 +155,7 @@ class _Stage:
         self._simulate()
         self._serve()
         self._until(lambda: scene.live and scene.picture is not picture)
-        scene.link.sign_on(console, ("olivia", PASSWORD, "TFF suite, panel 1"), lambda _: None, self._failed)
+        scene.link.sign_on(console, ("olivia", PASSWORD, "EV suite, panel 1"), lambda _: None, self._failed)
         console.show_view(console.batches)
         self._until(lambda: scene.session is not None and console.batches.reconciliation.shown is not None)
         self._settle(2.0)
@@ -197,13 +205,20 @@ class _Stage:
                 continue
             self._answered.add(prompt.prompt)
             scene.answering(prompt)
-            value, comment = answer_to(prompt, self._script)
-            scene.act(
-                self.console,
-                lambda client, p=prompt, v=value, c=comment: client.answer(p.batch, p.prompt, v, c, PASSWORD),
-                lambda _: None,
-                self._failed,
-            )
+            scene.act(self.console, self._answering(prompt), lambda _: None, self._failed)
+
+    def _answering(self, prompt: PromptView) -> Callable[[Client], Coroutine[None, None, None]]:
+        """Answers a question as the demo's operator does, with the same hands."""
+        answer, bench = answer_to(prompt, self._script), Bench(self._data / "run" / "simulators.json")
+
+        async def give(client: Client) -> None:
+            value = await bench.measure(answer.truth) if answer.truth else answer.value
+            if answer.do:
+                await bench.do(answer.do)
+            password = PASSWORD if prompt.meaning else ""
+            await client.answer(prompt.batch, prompt.prompt, value, answer.comment, password)
+
+        return give
 
     def _failed(self, why: str) -> None:
         sys.stderr.write(f"{why}\n")

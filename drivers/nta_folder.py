@@ -17,8 +17,8 @@ from pydantic import Field
 from drivers.connection import Connection, LinkLostError, NotSentError, SilentError, Urgency, answer_within
 from drivers.driver import BoundPoint, Link, LinkState, Model, Outcome, WriteResult
 from drivers.nta_ledger import Request
-from drivers.nta_values import WRITABLE, NtaField, Reading, readings_of, unit_of
-from drivers.nta_watch import Folders, FolderWatch, NotPlacedError, Seen
+from drivers.nta_values import WRITABLE, NtaField, Reading, readings_of, readings_of_result, unit_of
+from drivers.nta_watch import Folders, FolderWatch, NotPlacedError, Result, Seen
 from drivers.worker import Worker
 from evcontrol.clock import Clock
 from evcontrol.quality import BAD_CONFIGURATION, BAD_NOT_CONNECTED, BAD_TIMEOUT, is_bad
@@ -91,6 +91,7 @@ class NtaFolderDriver:
         self._worker = Worker(f"folders of {name}", clock)
         self._folders = _folders(options)
         self._seen: tuple[float, Seen] | None = None
+        self._result: tuple[Result | None, Mapping[NtaField, Reading]] = (None, {})
         self._connection: Connection[FolderSession] = Connection(
             clock, self._open, self._handshake, options.timeout_s, self._tell_link
         )
@@ -120,7 +121,7 @@ class NtaFolderDriver:
         if seen is None:
             readings = [(point.index, math.nan, quality) for point in self._points]
         else:
-            values = readings_of(seen)
+            values = readings_of(seen, self._readings_of(seen.result))
             readings = [(point.index, *point.reading(values[point.field])) for point in self._points]
         return make_frame(self._clock.now(), self._clock.wall(), self._name, readings)
 
@@ -174,6 +175,12 @@ class NtaFolderDriver:
             return None, BAD_CONFIGURATION if refused else BAD_TIMEOUT if busy else BAD_NOT_CONNECTED
         self._seen = now, seen
         return seen, 0
+
+    def _readings_of(self, result: Result | None) -> Mapping[NtaField, Reading]:
+        """The values of a result, worked out once."""
+        if self._result[0] is not result:
+            self._result = result, readings_of_result(result)
+        return self._result[1]
 
     async def _open(self) -> FolderSession:
         stuck_s = self._worker.stuck_s

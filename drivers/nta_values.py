@@ -72,8 +72,11 @@ def unit_of(field: NtaField) -> tuple[str, bool]:
     return unit, field in _TEXTS
 
 
-def readings_of(seen: Seen) -> dict[NtaField, Reading]:
-    """Every value with its quality. Before the first request and the first result their numbers are 0, and Good."""
+def readings_of(seen: Seen, of_result: Mapping[NtaField, Reading]) -> dict[NtaField, Reading]:
+    """Every value with its quality, those of the result as :func:`readings_of_result` has them.
+
+    Before the first request and the first result their numbers are 0, and Good.
+    """
     request, result = seen.request, seen.result
     found: dict[NtaField, Value] = {
         NtaField.SAMPLE_NO: float(request.sample_no if request else 0),
@@ -87,14 +90,14 @@ def readings_of(seen: Seen) -> dict[NtaField, Reading]:
         NtaField.QUARANTINED: float(seen.quarantined),
         NtaField.TROUBLE: seen.trouble,
     }
-    readings: dict[NtaField, Reading] = {field: (value, GOOD) for field, value in found.items()}
-    if result is None:
-        return readings | {field: (None, BAD_WAITING_FOR_INITIAL) for field in NtaField if field not in found}
-    return readings | _of_result(result)
+    nothing: dict[NtaField, Reading] = dict.fromkeys(NtaField, (None, BAD_WAITING_FOR_INITIAL))
+    return nothing | dict(of_result) | {field: (value, GOOD) for field, value in found.items()}
 
 
-def _of_result(result: Result) -> dict[NtaField, Reading]:
+def readings_of_result(result: Result | None) -> dict[NtaField, Reading]:
     """The values of one export. What it does not hold is Bad; a concentration that the instrument doubts, Uncertain."""
+    if result is None:
+        return {}
     export, sizes = result.export, result.export.sizes
     values: dict[NtaField, Value] = {
         NtaField.FILE: result.file,

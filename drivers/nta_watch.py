@@ -21,7 +21,7 @@ from typing import Final
 
 from drivers.connection import LinkLostError, LinkRefusedError, os_error_words
 from drivers.nta_export import MAX_BYTES, NtaExport, NtaFileError, parse_export
-from drivers.nta_ledger import Entry, Fate, Ledger, Request, read_request, sample_number, write_whole
+from drivers.nta_ledger import LEDGER, Entry, Fate, Ledger, Request, read_request, sample_number, write_whole
 
 MARK: Final = ".evcontrol"
 TAKEN: Final = "taken"
@@ -118,6 +118,11 @@ class FolderWatch:
         with _trouble_is_loss(where.archive):
             for folder in (where.worklists, where.exports):
                 _need(folder)
+                if (folder / MARK).exists() and not (where.archive / LEDGER).exists():
+                    raise LinkLostError(
+                        f"{where.archive}: there is no {LEDGER}, though {folder} was used before; "
+                        f"is its drive mounted? (To begin anew remove {MARK} from the folders.)"
+                    )
             for folder in (where.archive, where.archive / TAKEN, where.archive / QUARANTINE):
                 folder.mkdir(exist_ok=True)
             self._ledger = Ledger.load(where.archive)

@@ -15,13 +15,15 @@ from drivers.opcua_session import Missing, Node, OpcUaSession, Sample
 from evcontrol.quality import BAD_CONFIGURATION, BAD_WAITING_FOR_INITIAL
 from evcontrol.signals import TimeArray
 
-SHOWN_MISTAKES: Final = 3
+SHOWN_MISTAKES: Final = 6
 
 
 @dataclass(slots=True)
 class Counts:
-    """What went wrong with what a server reported, since the start."""
+    """What a server reported, and what went wrong with it, since the start."""
 
+    samples: int = 0
+    """Samples that were reported."""
     overflows: int = 0
     """Samples before which the server had to throw some away, because its queue of the item was full."""
     gaps: int = 0
@@ -63,7 +65,7 @@ class Image:
         ]
         words = [f"{tag}: {reason}" for tag, reason in missing[:SHOWN_MISTAKES]]
         if len(missing) > SHOWN_MISTAKES:
-            words.append(f"and {len(missing) - SHOWN_MISTAKES} points more")
+            words.append(f"and {len(missing) - SHOWN_MISTAKES} more")
         return "; ".join(words)
 
     def target(self, position: int) -> tuple[Node, Codec]:
@@ -81,6 +83,7 @@ class Image:
             if 0 <= place < len(self.found):
                 position = self.found[place]
                 status, overflow = without_overflow(sample.status)
+                self._counts.samples += 1
                 self._counts.overflows += overflow
                 if position not in self._asked_until:
                     self._put(position, sample.value, status, sample.source_t)
@@ -128,6 +131,6 @@ def _fitted(node: Node | Missing, bound: BoundPoint) -> tuple[Node | Missing, Co
         return node, None
     assert isinstance(bound.point, OpcUaPoint)  # noqa: S101  (the driver has checked)
     try:
-        return node, Codec.of(node.type, bound.point, bound.tag)
+        return node, Codec.of(node.type, bound.point, bound.tag, bound.code_of)
     except ValueError as misfit:
         return Missing(str(misfit), BAD_CONFIGURATION), None

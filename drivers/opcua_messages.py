@@ -18,6 +18,9 @@ from drivers.opcua_points import DataType, Place, identifier_of
 from drivers.opcua_session import TYPES, Missing, Node, Sample, Terms
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(2262, 1, 1, tzinfo=UTC)
+"""Time stamps before the one and after the other are no times: 1601 and 9999 stand for none, and readings carry
+nanoseconds in 64 bits (OPC 10000-6, 5.2.2.5)."""
 _MICROSECOND: Final = timedelta(microseconds=1)
 CODES: Final = StatusCodes
 NO_WAY_IN: Final = frozenset(
@@ -86,6 +89,7 @@ def browse_path(names: Sequence[str], namespace: int) -> ua.BrowsePath:
     for name in names:
         step = ua.RelativePathElement(
             ReferenceTypeId=standard(ObjectIds.HierarchicalReferences),
+            IsInverse=False,  # type: ignore[arg-type]
             IncludeSubtypes=True,  # type: ignore[arg-type]
             TargetName=ua.QualifiedName(name, namespace),
         )
@@ -199,5 +203,5 @@ def sample_of(value: Any) -> Sample:
     return Sample(
         None if variant is None else variant.Value,
         0 if status is None else status.value,
-        None if source is None or source < _EPOCH else (source - _EPOCH) // _MICROSECOND * 1000,
+        None if source is None or not _EPOCH <= source < _LAST else (source - _EPOCH) // _MICROSECOND * 1000,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -135,20 +135,31 @@ class Codec:
     denominator: int
     offset: float
     labels: tuple[str, ...]
+    code_of: Callable[[str], float] | None
+    """Of a tag that is a text."""
 
     @classmethod
-    def of(cls, data_type: DataType, point: OpcUaPoint, tag: Tag | None = None) -> Codec:
+    def of(
+        cls,
+        data_type: DataType,
+        point: OpcUaPoint,
+        tag: Tag | None = None,
+        code_of: Callable[[str], float] | None = None,
+    ) -> Codec:
         """The codec of a point; ValueError, in words, when the variable's type does not fit the tag."""
         scaled = (point.scale, point.offset) != (1.0, 0.0)
         labels = tag.labels if tag is not None and tag.kind in _LABELLED else ()
-        if data_type is DataType.STRING and not labels:
-            raise ValueError("a String fits only a tag with labels")
+        text = tag is not None and tag.kind is TagKind.TEXT
+        if data_type is DataType.STRING and not labels and not text:
+            raise ValueError("a String fits only a text, or a tag with labels")
+        if data_type is not DataType.STRING and text:
+            raise ValueError(f"a {data_type} does not fit a text")
         if scaled and data_type in (DataType.BOOLEAN, DataType.STRING):
             raise ValueError(f"a {data_type} has no scale and no offset")
         # The scale as the fraction that was meant when it was written down: 0.01 is 1/100.
         ratio = Fraction(repr(point.scale))
         words = labels if data_type is DataType.STRING else ()
-        return cls(data_type, ratio.numerator, ratio.denominator, point.offset, words)
+        return cls(data_type, ratio.numerator, ratio.denominator, point.offset, words, code_of if text else None)
 
     def decode(self, value: object, status: int) -> tuple[float, int]:
         """The tag's value and quality; NaN when Bad.
@@ -159,8 +170,8 @@ class Codec:
             return math.nan, status
         if value is None:
             return math.nan, BAD_WAITING_FOR_INITIAL
-        if self.labels:
-            return (float(self.labels.index(value)), status) if value in self.labels else (math.nan, BAD_CONFIGURATION)
+        if self.type is DataType.STRING:
+            return self._decode_text(value, status)
         if not isinstance(value, bool | int | float):
             return math.nan, BAD_CONFIGURATION
         if isinstance(value, int) and abs(value) > EXACT_INTEGER_LIMIT:
@@ -171,6 +182,11 @@ class Codec:
             result = result * self.numerator / self.denominator + self.offset
         return (result, status) if math.isfinite(result) else (math.nan, BAD_SENSOR_FAILURE)
 
+    def _decode_text(self, value: object, status: int) -> tuple[float, int]:
+        if isinstance(value, str) and self.code_of is not None:
+            return self.code_of(value), status
+        return (float(self.labels.index(value)), status) if value in self.labels else (math.nan, BAD_CONFIGURATION)
+
     def encode(self, value: float) -> bool | int | float | str:
         """The variable's value for a tag's; ValueError, in words, when it does not fit."""
         if not math.isfinite(value):
@@ -180,6 +196,8 @@ class Codec:
                 raise ValueError(f"{value:g} is neither 0 nor 1")
             return bool(value)
         if self.type is DataType.STRING:
+            if not self.labels:
+                raise ValueError("a text cannot be written")
             if value != int(value) or not 0 <= value < len(self.labels):
                 raise ValueError(f"{value:g} is none of the tag's labels")
             return self.labels[int(value)]

@@ -138,17 +138,20 @@ class OpcUaLink(Protocol):
         """All variables."""
 
     def read(self, node_id: str) -> tuple[Any, int, float]:
-        """Value, status code and source time (UTC s)."""
+        """Value, status code and source time (s of the equipment's own clock)."""
 
     def write(self, node_id: str, value: Any) -> int:
         """Write a value of the variable's type; the status code."""
 
 
-def in_process(link: OpcUaLink) -> Callable[[object], Awaitable[OpcUaSession]]:
-    """A ``connect`` for ``OpcUaDriver`` that binds it to equipment in this process."""
+def in_process(link: OpcUaLink, epoch_s: float | None = None) -> Callable[[object], Awaitable[OpcUaSession]]:
+    """A ``connect`` for ``OpcUaDriver`` that binds it to equipment in this process.
+
+    ``epoch_s`` is the UTC time at which the equipment's own clock was 0; without it, its times are not used.
+    """
 
     async def connect(_options: object) -> OpcUaSession:
-        return InProcessSession(link)
+        return InProcessSession(link, epoch_s)
 
     return connect
 
@@ -156,8 +159,9 @@ def in_process(link: OpcUaLink) -> Callable[[object], Awaitable[OpcUaSession]]:
 class InProcessSession:
     """Asks equipment in this process; an OSError that it raises is a lost link, a TimeoutError a silent one."""
 
-    def __init__(self, link: OpcUaLink) -> None:
+    def __init__(self, link: OpcUaLink, epoch_s: float | None = None) -> None:
         self._link = link
+        self._epoch_s = epoch_s
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def check(self) -> str:
@@ -176,7 +180,7 @@ class InProcessSession:
 
     async def read(self, nodes: Sequence[Node]) -> list[Sample]:
         """What the variables are now."""
-        return _asked(lambda: [_sample(*self._link.read(node.key)) for node in nodes])
+        return _asked(lambda: [self._sample(*self._link.read(node.key)) for node in nodes])
 
     async def write(self, values: Sequence[tuple[Node, object]]) -> list[int]:
         """One after another."""
@@ -188,6 +192,9 @@ class InProcessSession:
     async def close(self) -> None:
         """Nothing to close."""
 
+    def _sample(self, value: object, status: int, source_time_s: float) -> Sample:
+        return Sample(value, status, None if self._epoch_s is None else round((self._epoch_s + source_time_s) * 1e9))
+
 
 def _found(node: BioreactorNode | None, place: Place) -> Node | Missing:
     if node is None:
@@ -195,10 +202,6 @@ def _found(node: BioreactorNode | None, place: Place) -> Node | Missing:
     if node.data_type not in TYPES:
         return Missing(f"no tag has the type {node.data_type}")
     return Node(node.node_id, TYPES[node.data_type])
-
-
-def _sample(value: object, status: int, source_time_s: float) -> Sample:
-    return Sample(value, status, round(source_time_s * 1e9))
 
 
 def _asked(call: Callable[[], T]) -> T:

@@ -27,6 +27,8 @@ from evcontrol.control.gate import CommandRefusedError, Gate, SafeReport
 from evcontrol.control.interlocks import Interlocks
 from evcontrol.control.loops import LoopMode, Loops
 from evcontrol.control.owner import Mode
+from evcontrol.history.forward_state import ForwardState, ForwardStatus
+from evcontrol.history.forward_worker import ForwardWorker
 from evcontrol.history.reader import HistoryReader
 from evcontrol.history.store import Historian
 from evcontrol.journal.events import ENGINE, Kind, Origin
@@ -70,7 +72,9 @@ class Engine:
         self.view = PlantView(read_events(data / "journal"))
         self._before = max(self.view.last_t, _last_reading(data / "history"))
         self.journal.subscribe(self.view.apply)
-        self.historian = Historian(data / "history", plant.tags, clock)
+        self.historian = Historian(data / "history", plant.tags, clock, simulated=plant.simulated)
+        forwards = plant.target is not None and clock.kind is not ClockKind.VIRTUAL
+        self.forwarding = ForwardWorker(data, plant.target) if forwards and plant.target is not None else None
         self.image = ProcessImage(plant.tags, plant.internal)
         make = make_driver or self._make_driver
         self.drivers: dict[str, Driver] = {name: make(name) for name in plant.devices}
@@ -113,6 +117,8 @@ class Engine:
         for driver in self.drivers.values():
             await driver.start()
         self._spawn(self.historian.run(), "history")
+        if self.forwarding is not None:
+            self.forwarding.start()
         self._spawn(self.scanner.run(), "scan")
         await self._observe()
         try:
@@ -154,6 +160,8 @@ class Engine:
         for driver in self.drivers.values():
             await driver.stop()
         await self.historian.close()
+        if self.forwarding is not None:
+            await self.forwarding.stop()
         self.journal.append_safety(Kind.ENGINE_STOPPED, ENGINE, {"reason": reason})
         with suppress(JournalUnavailableError):
             await self.journal.flush()
@@ -237,10 +245,16 @@ class Engine:
             self._governor.evaluate(scan)
 
     def _own_tags(self, scan: Scan) -> None:
-        tags: Mapping[str, float] = {
+        forward = ForwardStatus(ForwardState.OFF) if self.forwarding is None else self.forwarding.status
+        tags: Mapping[str, float | str] = {
             "SYS.SPEED": self.clock.speed,
             "SYS.SCAN_LATE": max(0.0, scan.late_ms),
             "SYS.HISTORY_LAG": self.historian.lag_s,
+            "SYS.FORWARD_STATE": forward.state.value,
+            "SYS.FORWARD_REASON": forward.reason,
+            "SYS.FORWARD_LAG": forward.lag_s(scan.wall),
+            "SYS.FORWARD_RATE": forward.rate,
+            "SYS.FORWARD_QUARANTINE": float(forward.quarantined),
         }
         for name, value in tags.items():
             if name in self.plant.internal:

@@ -19,10 +19,11 @@ NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """From ``mono_ns`` on, process time runs at ``speed``."""
+    """From ``mono_ns`` on, process time runs at ``speed``; it was ``process_ns`` then."""
 
     mono_ns: int
     speed: float
+    process_ns: int = 0
 
 
 class SpeedFile:
@@ -50,6 +51,14 @@ class SpeedFile:
         bounds = sorted({s.mono_ns for s in self._segments if from_ns < s.mono_ns < to_ns} | {from_ns, to_ns})
         return sum((end - begin) * self.speed(begin) for begin, end in pairwise(bounds)) / NS
 
+    def process_ns(self, mono_ns: int) -> int | None:
+        """The process time (UTC ns) that is published for a monotonic time; None as long as nobody does."""
+        self._refresh()
+        for segment in reversed(self._segments):
+            if segment.mono_ns <= mono_ns and segment.process_ns > 0:
+                return segment.process_ns + round((mono_ns - segment.mono_ns) * segment.speed)
+        return None
+
     def _refresh(self) -> None:
         try:
             status = self._path.stat()
@@ -68,12 +77,20 @@ class Pace:
     def __init__(self, speed_file: SpeedFile) -> None:
         self._speed_file = speed_file
         self._last_ns = time.monotonic_ns()
+        self._own_ns = time.time_ns()
 
     def passed_s(self) -> float:
         """Process seconds since the last call (or since the start)."""
         now = time.monotonic_ns()
         before, self._last_ns = self._last_ns, now
-        return self._speed_file.elapsed_s(before, now)
+        passed = self._speed_file.elapsed_s(before, now)
+        self._own_ns += round(passed * NS)
+        return passed
+
+    def now_ns(self) -> int:
+        """Process time, UTC ns, at the last call of :meth:`passed_s`: as published, or else its own."""
+        published = self._speed_file.process_ns(self._last_ns)
+        return self._own_ns if published is None else published
 
     def speed(self) -> float:
         """The speed in force now."""
@@ -83,6 +100,11 @@ class Pace:
 def monotonic_s() -> float:
     """Real seconds."""
     return time.monotonic()
+
+
+def wall_s() -> float:
+    """The machine's time, UTC seconds."""
+    return time.time_ns() / NS
 
 
 async def sleep_until(mono_s: float) -> None:
@@ -96,7 +118,7 @@ def parse_segments(text: str) -> list[Segment]:
     for line in text.splitlines():
         try:
             entry = json.loads(line)
-            segment = Segment(int(entry["mono_ns"]), float(entry["speed"]))
+            segment = Segment(int(entry["mono_ns"]), float(entry["speed"]), int(entry.get("process_ns", 0)))
         except (ValueError, KeyError, TypeError):
             continue
         if 0.0 < segment.speed < float("inf"):

@@ -1,25 +1,29 @@
-"""The simulated equipment of a whole EV batch: bioreactor and station, filtration skid and balances, particle counter.
+"""The simulated equipment of a whole EV batch: bioreactor and station, skid and balances, particle counter, a bench.
 
 What is clarified flows into the container that the filtration skid's feed inlet draws from; there is no other feed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from simulators.cultivation import Cultivation
-from simulators.devices.bioreactor_nodes import ROOT as BIOREACTOR
+from simulators.devices.bioreactor_nodes import ROOT
 from simulators.devices.link import BioreactorLink, ModbusLink, StationLink
 from simulators.devices.sensors import Sensor
 from simulators.plant import DEVICES as TFF_DEVICES
 from simulators.plant import SKID, TffPlant, share_of_change
+from simulators.process.bench import Bench
 from simulators.process.bioreactor import BioreactorParameters
 from simulators.process.liquid import Liquid
+from simulators.process.nta import SampleProperties
 from simulators.process.tff import ProcessParameters
 from simulators.process.vessels import Stock
-from simulators.sampling import Sample, SampleKind, SampleShelf
+from simulators.sampling import SampleKind, SampleShelf
 
+BIOREACTOR: Final = ROOT
 STATION: Final = "BR101-ST"
 COUNTER: Final = "NTA301"
 
@@ -43,6 +47,8 @@ class Counter(Protocol):
 class EvPlant(TffPlant):
     """All devices under one step. ``seed`` fixes the sensors' noise."""
 
+    devices: ClassVar[Mapping[str, str]] = DEVICES
+
     def __init__(
         self,
         parameters: ProcessParameters | None = None,
@@ -57,6 +63,7 @@ class EvPlant(TffPlant):
         self.station_link = StationLink(self.cultivation.station)
         self.counter: Counter | None = None
         """A counter that is plugged in here is stepped, saved and restored with the plant."""
+        self.bench = Bench()
         self._shelf = SampleShelf(self._sampled)
         self._start = self._liquids_total()
 
@@ -89,17 +96,31 @@ class EvPlant(TffPlant):
         if self.counter is not None:
             self.counter.step(dt_s)
 
-    def sample_of(self, kind: int) -> Sample:
-        """What a sample of a kind (see :class:`SampleKind`) contains."""
+    def sample_of(self, kind: str) -> SampleProperties:
+        """What a sample of a kind (see :class:`SampleKind`) contains. ValueError for another kind."""
         return self._shelf.sample_of(kind)
 
     def inoculate(self, viable: float, viability: float = 0.95) -> None:
         """Put cells into the bioreactor by hand. ValueError without medium, or for odd numbers."""
         self.cultivation.process.inoculate(viable, viability)
 
+    def formulate(self, volume_ml: float) -> None:
+        """Pour the product together with so much of the skid's buffer, by hand. ValueError without product."""
+        self._shelf.look()
+        self.bench.formulate(self.process.ledger.product, self.process.ledger.buffer, volume_ml)
+
+    def sterile_filter(self) -> None:
+        """Press the formulated product through a filter, by hand. ValueError when there is too little."""
+        self._shelf.look()
+        self.bench.sterile_filter()
+
     def state(self) -> dict[str, Any]:
         """What outlives a loss of power: cells, liquids, membrane, retentive memories."""
-        own = {"cultivation": self.cultivation.state(), "samples": self._shelf.state()}
+        own = {
+            "cultivation": self.cultivation.state(),
+            "bench": self.bench.state(),
+            "samples": self._shelf.state(),
+        }
         counter = {} if self.counter is None else {"counter": self.counter.state()}
         return super().state() | own | counter
 
@@ -110,28 +131,36 @@ class EvPlant(TffPlant):
         """
         super().restore(state)
         self.cultivation.restore(state["cultivation"])
+        self.bench.restore(state["bench"])
         self._shelf.restore(state["samples"])
         if self.counter is not None and "counter" in state:
             self.counter.restore(state["counter"])
 
     def truth(self) -> dict[str, Any]:
         """What really is, for testers: the skid's as :meth:`TffPlant.truth`, and the bioreactor's under its name."""
-        return super().truth() | {BIOREACTOR: self.cultivation.truth()}
+        bench = self.bench
+        return super().truth() | {
+            BIOREACTOR: self.cultivation.truth(),
+            "bench": bench.state(),
+            "formulated_g": bench.formulated.mass_g,
+            "filtered_g": bench.filtered.mass_g,
+        }
 
     def _sampled(self) -> dict[SampleKind, tuple[Liquid, ...]]:
-        bags, ledger = self.cultivation.process.bags, self.process.ledger
+        bags, ledger, bench = self.cultivation.process.bags, self.process.ledger, self.bench
+        product = bench.filtered if bench.filtered.volume_ml > 0.0 else bench.formulated
         return {
             SampleKind.MEDIUM: (bags.production,),
             SampleKind.POOL: (bags.pool,),
             SampleKind.CLARIFIED: (ledger.feed,),
-            SampleKind.CONCENTRATE: (ledger.retentate, ledger.hold_up),
+            SampleKind.CONCENTRATE: (ledger.product,),
             SampleKind.PERMEATE: (ledger.permeate,),
-            SampleKind.PRODUCT: (ledger.product,),
+            SampleKind.PRODUCT: (product,),
         }
 
     def _liquids_total(self) -> Liquid:
         total = self.process.ledger.total()
-        for place in self.cultivation.process.bags.places().values():
+        for place in (*self.cultivation.process.bags.places().values(), *self.bench.places().values()):
             total.add(place)
         return total
 
@@ -140,7 +169,7 @@ class EvPlant(TffPlant):
         process = self.cultivation.process
         now = self._liquids_total()
         now.evs += self.process.membrane.adsorbed_evs + self.process.ledger.destroyed_evs + process.filtered_evs
-        now.evs += process.culture.lost_evs - process.culture.released_evs
+        now.evs += process.culture.lost_evs - process.culture.released_evs + self.bench.filtered_evs
         now.glucose_umol += process.culture.used_glucose_umol
         now.lactate_umol -= process.culture.made_lactate_umol
         shares = {name: share_of_change(now, self._start, name) for name in Liquid.__slots__ if name != "foreign_evs"}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from simulators.devices import bioreactor, station
 from simulators.devices.sensors import Sensor
 from simulators.devices.skid import SENSORS
 from simulators.devices.skid_registers import HOLDING, Holding
+from simulators.ev_plant import BIOREACTOR, STATION
 from simulators.plant import BALANCES, TffPlant
 from simulators.process.actuators import Motor, Selector, Valve
 
@@ -17,11 +19,18 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
+CULTURE_SENSORS: Final = (
+    *(f"{BIOREACTOR}.{name}" for name in bioreactor.SENSORS),
+    *(f"{STATION}.{name}" for name in station.SENSORS),
+)
+"""Sensors of the bioreactor and of its station."""
+
+
 class FaultError(Exception):
     """A fault that this plant cannot have; one clear line."""
 
 
-class _Fault(BaseModel):
+class BaseFault(BaseModel):
     """One fault; :meth:`begin` and :meth:`end` change the plant."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,7 +38,10 @@ class _Fault(BaseModel):
     """Whether it has to begin again when the simulators come back; False when it was a moment, or is in their state."""
 
     def check(self) -> None:
-        """Raise FaultError when it names something that the plant does not have."""
+        """Raise FaultError when it names something that no plant has."""
+
+    def fit(self, plant: TffPlant) -> None:
+        """Raise FaultError when it is of something that this plant does not have."""
 
     def begin(self, plant: TffPlant) -> None:
         """Let it happen."""
@@ -39,7 +51,7 @@ class _Fault(BaseModel):
         """Put right what it did; what was lost stays lost."""
 
 
-class LeakFault(_Fault):
+class LeakFault(BaseFault):
     """Liquid is lost on its way into the permeate vessel, or from the retentate vessel."""
 
     lasts: ClassVar[bool] = False
@@ -59,7 +71,7 @@ class LeakFault(_Fault):
         leak.rate_ml_per_s = leak.left_ml = 0.0
 
 
-class BlockageFault(_Fault):
+class BlockageFault(BaseFault):
     """The retentate line resists ``factor`` times as much as it should."""
 
     kind: Literal["blockage"]
@@ -74,7 +86,7 @@ class BlockageFault(_Fault):
         plant.process.blockage = 1.0
 
 
-class FoulingFault(_Fault):
+class FoulingFault(BaseFault):
     """The membrane gains so much cleanable resistance at once; it does not go away by itself."""
 
     lasts: ClassVar[bool] = False
@@ -86,15 +98,20 @@ class FoulingFault(_Fault):
         plant.process.membrane.foul_at_once(self.resistance_per_m)
 
 
-class _SensorFault(_Fault):
+class _SensorFault(BaseFault):
     sensor: str
+    """Of the skid by its name; of the bioreactor and its station as DEVICE.NAME."""
 
     def check(self) -> None:
-        """Raise FaultError for a sensor that the skid does not have."""
-        _known("sensor", self.sensor, SENSORS)
+        """Raise FaultError for a sensor that no plant has."""
+        known("sensor", self.sensor, (*SENSORS, *CULTURE_SENSORS))
+
+    def fit(self, plant: TffPlant) -> None:
+        """Raise FaultError for a sensor that the plant does not have."""
+        known("sensor", self.sensor, plant.sensors)
 
     def _of(self, plant: TffPlant) -> Sensor:
-        return plant.skid.sensors[self.sensor]
+        return plant.sensors[self.sensor]
 
 
 class SensorFrozenFault(_SensorFault):
@@ -156,12 +173,12 @@ class SensorNoiseFault(_SensorFault):
         self._of(plant).extra_noise = 0.0
 
 
-class _BalanceFault(_Fault):
+class _BalanceFault(BaseFault):
     balance: str
 
     def check(self) -> None:
         """Raise FaultError for a balance that the plant does not have."""
-        _known("balance", self.balance, BALANCES)
+        known("balance", self.balance, BALANCES)
 
 
 class BalanceUnpluggedFault(_BalanceFault):
@@ -218,7 +235,7 @@ class BalanceRestartFault(_BalanceFault):
         plant.balances[self.balance].restart()
 
 
-class SkidSilentFault(_Fault):
+class SkidSilentFault(BaseFault):
     """The skid's controller does not answer on the network; it works on."""
 
     kind: Literal["skid_silent"]
@@ -232,7 +249,7 @@ class SkidSilentFault(_Fault):
         plant.skid_link.silent = False
 
 
-class SkidRestartFault(_Fault):
+class SkidRestartFault(BaseFault):
     """The skid's controller loses its power for a moment."""
 
     lasts: ClassVar[bool] = False
@@ -243,7 +260,7 @@ class SkidRestartFault(_Fault):
         plant.skid.power_up()
 
 
-class ValveStuckFault(_Fault):
+class ValveStuckFault(BaseFault):
     """A valve or selector stays where it is."""
 
     kind: Literal["valve_stuck"]
@@ -268,7 +285,7 @@ class ValveStuckFault(_Fault):
         return valves[self.valve]
 
 
-class PumpCoastsFault(_Fault):
+class PumpCoastsFault(BaseFault):
     """A pump's brake fails: it runs down with this time constant after a stop."""
 
     kind: Literal["pump_coasts"]
@@ -287,7 +304,7 @@ class PumpCoastsFault(_Fault):
         return plant.process.feed_pump if self.pump == "P101" else plant.process.transfer_pump
 
 
-class LocalTakeoverFault(_Fault):
+class LocalTakeoverFault(BaseFault):
     """Somebody switches the skid to local and sets setpoints at its panel (raw register values; XV102 0 or 1)."""
 
     lasts: ClassVar[bool] = False
@@ -332,6 +349,7 @@ Fault = Annotated[
 """Any of them, told apart by ``kind``."""
 
 
-def _known(what: str, name: str, names: Iterable[str]) -> None:
+def known(what: str, name: str, names: Iterable[str]) -> None:
+    """Raise FaultError when a name is none of those that there are."""
     if name not in names:
         raise FaultError(f"there is no {what} {name!r}; there are {', '.join(names)}")

@@ -11,9 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from simulators.fault_models import Fault, FaultError
+from simulators.culture_faults import CultureFault
+from simulators.fault_models import Fault as SkidFault
+from simulators.fault_models import FaultError
 from simulators.plant import TffPlant
 
+Fault = Annotated[SkidFault | CultureFault, Field(discriminator="kind")]
+"""Any fault of any plant, told apart by ``kind``."""
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -40,8 +44,14 @@ class Faults:
     """What is wrong with one plant now, and what will be."""
 
     def __init__(self, plant: TffPlant, timed: Iterable[TimedFault] = ()) -> None:
-        """Timed faults whose hour is over (of a plant that was restored) are not caused again."""
+        """Timed faults whose hour is over (of a plant that was restored) are not caused again.
+
+        FaultError when one of them is of something that the plant does not have.
+        """
         self._plant = plant
+        timed = list(timed)
+        for one in timed:
+            one.fault.fit(plant)
         self._timed = sorted(
             (t for t in timed if plant.time_s == 0.0 or t.at_s > plant.time_s + 1e-9), key=lambda t: t.at_s
         )
@@ -73,6 +83,7 @@ class Faults:
     def begin(self, fault: Fault, for_s: float | None = None) -> int:
         """Cause a fault, for some seconds or until :meth:`end`; returns its number. FaultError when it cannot be."""
         fault.check()
+        fault.fit(self._plant)
         fault.begin(self._plant)
         self._last += 1
         until = None if for_s is None else self._plant.time_s + for_s
@@ -100,6 +111,7 @@ class Faults:
         for entry in state:
             active = ActiveFault(int(entry["number"]), parse_fault(entry["fault"]), entry["until_s"])
             active.fault.check()
+            active.fault.fit(self._plant)
             if active.fault.lasts:
                 active.fault.begin(self._plant)
             self._active[active.number] = active

@@ -6,8 +6,9 @@ It has no wire and no clock: whoever has a clock calls :meth:`TffPlant.step`, wh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from simulators.devices.balance import Balance, BalanceParameters
 from simulators.devices.link import BalanceLink, ModbusLink, SkidLink
@@ -32,6 +33,8 @@ DEVICES: Final = {SKID: "modbus-tcp", RETENTATE_BALANCE: "mt-sics", PERMEATE_BAL
 
 class TffPlant:
     """Skid, process and balances under one step. ``seed`` fixes the sensors' noise."""
+
+    devices: ClassVar[Mapping[str, str]] = DEVICES
 
     def __init__(self, parameters: ProcessParameters | None = None, seed: int = 0) -> None:
         self.time_s = 0.0
@@ -61,7 +64,7 @@ class TffPlant:
 
     def pace(self, nominal_step_s: float) -> None:
         """Tell every controller how many process seconds pass between two of its scans."""
-        self.skid.nominal_step_s = nominal_step_s
+        self.skid.watchdog.nominal_step_s = nominal_step_s
 
     def step(self, dt_s: float) -> None:
         """Let ``dt_s`` seconds of process time pass."""

@@ -3,44 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import IntEnum
-from typing import Final, NamedTuple
+from enum import StrEnum
+from typing import Final
 
 from simulators.process.liquid import Liquid
+from simulators.process.nta import SampleProperties
 
 
-class SampleKind(IntEnum):
+class SampleKind(StrEnum):
     """What was sampled."""
 
-    NONE = 0
-    BEADS = 1
-    DILUENT = 2
-    MEDIUM = 3
-    POOL = 4
-    CLARIFIED = 5
-    CONCENTRATE = 6
-    PERMEATE = 7
-    PRODUCT = 8
+    BEADS = "beads"
+    DILUENT = "diluent"
+    MEDIUM = "medium"
+    POOL = "pool"
+    CLARIFIED = "clarified"
+    CONCENTRATE = "concentrate"
+    PERMEATE = "permeate"
+    PRODUCT = "product"
 
 
-class SizeDistribution(NamedTuple):
-    """A log-normal distribution of diameters: median in nm, standard deviation of the logarithm."""
-
-    median_nm: float
-    spread: float
-
-
-class Sample(NamedTuple):
-    """Particles per mL of the undiluted sample, and their sizes."""
-
-    particles_per_ml: float
-    size: SizeDistribution
-
-
-BEADS: Final = Sample(1.0e10, SizeDistribution(100.0, 0.05))
-DILUENT: Final = Sample(2.0e6, SizeDistribution(90.0, 0.5))
-CELL_EVS: Final = SizeDistribution(115.0, 0.34)
-FOREIGN_EVS: Final = SizeDistribution(95.0, 0.40)
+BEADS: Final = SampleProperties(1.0e10, 100.0, 0.05)
+DILUENT: Final = SampleProperties(2.0e6, 90.0, 0.5)
+CELL_EVS: Final = (118.0, 0.30)
+FOREIGN_EVS: Final = (95.0, 0.40)
 LEAST_ML: Final = 0.5
 """Less cannot be sampled."""
 
@@ -62,17 +48,20 @@ class SampleShelf:
                 foreign = sum(liquid.foreign_evs for liquid in liquids)
                 self._latest[kind] = (evs / volume, foreign / evs if evs > 0.0 else 0.0)
 
-    def sample_of(self, kind: int) -> Sample:
-        """What a sample of a kind contains; of a container that was never filled, what is in the diluent."""
+    def sample_of(self, kind: str) -> SampleProperties:
+        """What a sample of a kind contains; of a container that was never filled, what is in the diluent.
+
+        ValueError for what is no kind of sample.
+        """
         self.look()
-        if kind == SampleKind.BEADS:
+        which = SampleKind(kind)
+        if which is SampleKind.BEADS:
             return BEADS
-        if kind not in self._latest:
+        if which not in self._latest:
             return DILUENT
-        per_ml, foreign = self._latest[SampleKind(kind)]
-        median = CELL_EVS.median_nm * (1.0 - foreign) + FOREIGN_EVS.median_nm * foreign
-        spread = CELL_EVS.spread * (1.0 - foreign) + FOREIGN_EVS.spread * foreign
-        return Sample(per_ml, SizeDistribution(median, spread))
+        per_ml, foreign = self._latest[which]
+        mode, spread = (own + foreign * (other - own) for own, other in zip(CELL_EVS, FOREIGN_EVS, strict=True))
+        return SampleProperties(per_ml, mode, spread)
 
     def state(self) -> dict[str, list[float]]:
         """The latest compositions, for :meth:`restore`."""

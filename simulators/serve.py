@@ -1,8 +1,8 @@
-"""The simulated plant in real time and on its wires: Modbus TCP for the skid, a serial line for each balance.
+"""A simulated plant in real time and on its wires: Modbus TCP, OPC UA, a serial line for each balance, folders.
 
 Files under the data directory: ``run/simulators.json`` says where everything listens, as long as it does;
-``run/lines/`` has the serial ports; ``run/speed.jsonl`` is read for the speed of process time; ``simulator/state.json``
-keeps the liquids.
+``run/lines/`` has the serial ports; ``nta/`` has the folders of the particle counter; ``run/speed.jsonl`` is read for
+the speed of process time; ``simulator/state.json`` keeps liquids and cells.
 """
 
 from __future__ import annotations
@@ -12,16 +12,21 @@ import fcntl
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from simulators.clock import Pace, SpeedFile, monotonic_s, sleep_until
+from simulators.clock import NS, Pace, SpeedFile, monotonic_s, sleep_until
+from simulators.devices.nta_counter import NtaCounter
+from simulators.ev_plant import BIOREACTOR, COUNTER, EvPlant
 from simulators.fault_models import FaultError
 from simulators.faults import Faults, TimedFault, step
-from simulators.plant import SKID, TffPlant
+from simulators.plant import TffPlant
 from simulators.state_file import StateDamagedError, read_state, write_atomically
 from simulators.wire.control import ControlServer
 from simulators.wire.modbus import ModbusServer
+from simulators.wire.nta_folder import NtaFolder
+from simulators.wire.opcua import OpcUaServer
 from simulators.wire.serial_line import SerialLine
 
 HOST: Final = "127.0.0.1"
@@ -31,28 +36,62 @@ SAVE_S: Final = 0.5
 """Real time between two writes of the state."""
 
 
+NEW: Final = datetime(2026, 1, 5, 8, 0)  # noqa: DTZ001  an instrument's clock has no zone
+"""What a counter's clock shows that nobody has set."""
+PLANTS: Final[tuple[type[TffPlant], ...]] = (TffPlant, EvPlant)
+"""What can be served."""
+
+
 class AlreadyServedError(Exception):
     """Other simulators serve this data directory."""
+
+
+def plug_in_counter(plant: EvPlant, worklists: Path, exports: Path, began: datetime = NEW) -> Callable[[], None]:
+    """Put a particle counter into a plant. What is returned looks after its folders and is called at each step.
+
+    ``began`` is what the counter's clock showed when the plant was new. A plant that is restored is restored after
+    this and before the first call, which makes the folders and raises OSError when that fails.
+    """
+    counter = NtaCounter(plant.sample_of, COUNTER, began)
+    plant.counter = counter
+    folder = NtaFolder(counter, worklists, exports)
+    opened = False
+
+    def poll() -> None:
+        nonlocal opened
+        if not opened:
+            folder.open()
+            opened = True
+        folder.poll()
+
+    return poll
 
 
 class PlantServer:
     """One plant on its wires. :meth:`run` steps it until its task is cancelled; use it as a context."""
 
-    def __init__(self, data: Path, speed: float = 1.0, timed: list[TimedFault] | None = None) -> None:
-        """``speed`` holds as long as nobody publishes another one.
+    def __init__(
+        self, data: Path, speed: float = 1.0, timed: list[TimedFault] | None = None, plant: TffPlant | None = None
+    ) -> None:
+        """``speed`` holds as long as nobody publishes another one; ``plant`` is a new one, by default the skid's.
 
-        Raises StateDamagedError when there is a state that cannot be read.
+        Raises StateDamagedError when there is a state that cannot be read, FaultError for what the plant cannot have.
         """
         self._endpoints = data / "run" / "simulators.json"
         self._state_file = data / "simulator" / "state.json"
-        self.plant = TffPlant()
+        self.plant = plant or TffPlant()
+        self._folders = {name: data.resolve() / "nta" / name for name in ("worklists", "exports", "archive")}
+        self._pace = Pace(SpeedFile(data / "run" / "speed.jsonl", speed))
         saved = read_state(self._state_file) or {}
+        self._poll_counter = self._plug_in(saved.get("time_s", 0.0))
         self._restore(saved)
         self.faults = Faults(self.plant, timed or ())
         self._restore_faults(saved)
-        self._old_port = int(saved.get("modbus_port", 0))
-        self._pace = Pace(SpeedFile(data / "run" / "speed.jsonl", speed))
-        self._modbus = ModbusServer(self.plant.skid_link)
+        self._old_ports: dict[str, int] = dict(saved.get("ports", {}))
+        self._modbus = {name: ModbusServer(link) for name, link in self.plant.modbus_links.items()}
+        self._opcua = (
+            OpcUaServer(self.plant.bioreactor_link, self._epoch_s) if isinstance(self.plant, EvPlant) else None
+        )
         self._control = ControlServer(self.plant, self.faults, self.keep_up)
         lines = data.resolve() / "run" / "lines"
         self._lines = {name: SerialLine(lines / name, link.reply) for name, link in self.plant.balance_links.items()}
@@ -63,8 +102,9 @@ class PlantServer:
         """Open every wire, then say where. OSError when one cannot be opened."""
         async with AsyncExitStack() as stack:
             self._endpoints.unlink(missing_ok=True)
-            stack.push_async_callback(self._modbus.stop)
-            await self._listen()
+            for name, server in self._servers.items():
+                stack.push_async_callback(server.stop)
+                await self._listen(name, server)
             stack.push_async_callback(self._control.stop)
             await self._control.start(HOST)
             for line in self._lines.values():
@@ -84,13 +124,18 @@ class PlantServer:
 
     def endpoints(self) -> dict[str, Any]:
         """Where everything listens: options of each device, and the testers' port."""
-        skid: dict[str, Any] = {SKID: {"host": HOST, "port": self._modbus.port}}
-        balances = {
-            name: {"port": str(line.path), "serial_number": self.plant.balances[name].parameters.serial}
-            for name, line in self._lines.items()
+        options: dict[str, dict[str, Any]] = {
+            name: {"host": HOST, "port": server.port} for name, server in self._modbus.items()
         }
+        if self._opcua is not None:
+            options[BIOREACTOR] = {"url": self._opcua.url}
+            options[COUNTER] = {name: str(path) for name, path in self._folders.items()}
+        for name, line in self._lines.items():
+            serial = self.plant.balances[name].parameters.serial
+            options[name] = {"port": str(line.path), "serial_number": serial}
+        devices = {name: options[name] for name in self.plant.devices}
         control = {"host": HOST, "port": self._control.port}
-        return {"simulated": True, "pid": os.getpid(), "devices": skid | balances, "control": control}
+        return {"simulated": True, "pid": os.getpid(), "devices": devices, "control": control}
 
     async def run(self) -> None:
         """Step the plant every :data:`STEP_S` of real time, and keep its state."""
@@ -99,6 +144,8 @@ class PlantServer:
             due = max(due + STEP_S, monotonic_s())
             await sleep_until(due)
             self.keep_up()
+            if self._opcua is not None:
+                await self._opcua.publish()
             if monotonic_s() - saved >= SAVE_S and (self._saving is None or self._saving.done()):
                 saved = monotonic_s()
                 await self._saved()
@@ -107,7 +154,7 @@ class PlantServer:
 
     def keep_up(self) -> None:
         """Bring the plant up to the present, and its serial lines up to the plant."""
-        self.plant.skid.nominal_step_s = STEP_S * self._pace.speed()
+        self.plant.pace(STEP_S * self._pace.speed())
         step(self.plant, self.faults, self._pace.passed_s())
         for name, link in self.plant.balance_links.items():
             line = self._lines[name]
@@ -116,6 +163,7 @@ class PlantServer:
             else:
                 line.unplug()
             line.send(link.stream())
+        self._poll_counter()
 
     def save(self) -> None:
         """Keep the state on disk."""
@@ -128,20 +176,40 @@ class PlantServer:
             await asyncio.shield(saving)
 
     def _state(self) -> dict[str, Any]:
-        return self.plant.state() | {"faults": self.faults.state(), "modbus_port": self._modbus.port}
+        ports = {name: server.port for name, server in self._servers.items()}
+        return self.plant.state() | {"devices": dict(self.plant.devices), "faults": self.faults.state(), "ports": ports}
 
-    async def _listen(self) -> None:
+    @property
+    def _servers(self) -> dict[str, ModbusServer | OpcUaServer]:
+        return {**self._modbus, **({BIOREACTOR: self._opcua} if self._opcua is not None else {})}
+
+    async def _listen(self, name: str, server: ModbusServer | OpcUaServer) -> None:
         """On the port that it had before it was killed, so that its clients find it again; else on a free one."""
-        if self._old_port:
+        if name in self._old_ports:
             with suppress(OSError):
-                await self._modbus.start(HOST, self._old_port)
+                await server.start(HOST, self._old_ports[name])
                 return
-        await self._modbus.start(HOST)
+        await server.start(HOST)
+
+    def _epoch_s(self) -> float:
+        """The UTC time at which the plant's process time was 0."""
+        return self._pace.now_ns() / NS - self.plant.time_s
+
+    def _plug_in(self, time_s: object) -> Callable[[], None]:
+        """Plug a counter in whose clock is as far as the plant's; ``time_s`` is what the plant's will show."""
+        if not isinstance(self.plant, EvPlant):
+            return lambda: None
+        began_s = self._pace.now_ns() / NS - (time_s if isinstance(time_s, (int, float)) else 0.0)
+        # An instrument's clock has no zone; this one is set to UTC.
+        began = datetime.fromtimestamp(began_s, UTC).replace(tzinfo=None)
+        return plug_in_counter(self.plant, self._folders["worklists"], self._folders["exports"], began)
 
     def _restore(self, saved: dict[str, Any]) -> None:
         if not saved:
             return
         try:
+            if dict(saved["devices"]) != dict(self.plant.devices):
+                raise ValueError("it is of other devices")
             self.plant.restore(saved)
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged(error) from error
@@ -164,14 +232,15 @@ async def serve(
     *,
     speed: float = 1.0,
     timed: list[TimedFault] | None = None,
+    plant: TffPlant | None = None,
     ready: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> None:
-    """Serve the plant until ``until()`` returns; ``ready`` is told the endpoints when all is up.
+    """Serve a plant until ``until()`` returns; ``ready`` is told the endpoints when all is up.
 
-    Raises StateDamagedError, AlreadyServedError, OSError.
+    Raises StateDamagedError, AlreadyServedError, FaultError, OSError.
     """
     with _alone(data / "simulator" / "lock"):
-        async with PlantServer(data, speed, timed) as server:
+        async with PlantServer(data, speed, timed, plant) as server:
             ready(server.endpoints())
             await _run_until(server, until)
 

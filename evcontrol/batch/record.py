@@ -15,7 +15,7 @@ import numpy as np
 
 from evcontrol.batch.entries import BatchRecord
 from evcontrol.batch.gather import Gathering
-from evcontrol.clock import NS, iso
+from evcontrol.clock import NS, SPEED_NOTICE_NS, iso
 from evcontrol.history.layout import Gap
 from evcontrol.history.reader import HistoryError, HistoryReader
 from evcontrol.journal.chain import Head, decode, line_hash
@@ -24,6 +24,8 @@ from evcontrol.journal.segments import lines_of, segment_paths
 from evcontrol.journal.verify import verify
 
 LONGEST_SILENCE_S: Final = 10.0
+NOTICE_MARGIN: Final = 1.5
+"""By how much longer than its notice a change of speed may take to be seen."""
 """Real time without a reading beyond which the history must have noted a gap."""
 _UNFINISHED: Final = "the line is not finished"
 
@@ -133,7 +135,13 @@ def _history_faults(reader: HistoryReader, record: BatchRecord) -> Iterator[str]
 
 
 def _speed_in(record: BatchRecord, start: int, end: int) -> float:
-    """The highest speed in force between two times."""
+    """The highest speed in force between two times.
+
+    A change is told as soon as it is published, and until it holds time goes on at the old speed.
+    """
     told = sorted([(run.t, run.speed) for run in record.engines] + [(t, speed) for t, speed, _ in record.speeds])
-    before = [speed for t, speed in told if t <= start]
-    return max([*before[-1:], *(speed for t, speed in told if start < t <= end)], default=1.0)
+    ends = [
+        t + round(SPEED_NOTICE_NS * NOTICE_MARGIN * speed) for (t, _), (_, speed) in zip(told[1:], told, strict=False)
+    ]
+    spans = zip(told, [*ends, end], strict=True)
+    return max([speed for (t, speed), until in spans if t <= end and until >= start], default=1.0)

@@ -11,6 +11,7 @@ import typer
 from evcontrol.cli.fault import WRONG
 from evcontrol.cli.output import AsJson, print_json, say
 from evcontrol.cli.shipped import shipped
+from evcontrol.plant.influx import read_section
 from evcontrol.plant.load import load_plant, parse_plant
 from evcontrol.plant.model import Plant
 from evcontrol.procedure.check import bind
@@ -63,6 +64,8 @@ def _check(file: Path, plant: Path) -> None:
         bind(recipe, _plant(plant))
     elif "devices" in keys:
         parse_plant(text, str(file))
+    elif list(keys) == ["influxdb"]:
+        parse_plant(plant.read_text(encoding="utf-8"), str(plant), influxdb=read_section(file))
     else:
         what = "neither a recipe (top-level key 'recipe') nor a plant (top-level key 'devices')"
         raise SourceError([Mistake(str(file), 1, 1, what)])

@@ -59,6 +59,12 @@ class Child:
             self._kill()
             return await self.ended()
 
+    async def end(self) -> int:
+        """Tell it to end at once, which is for a process that only shows something. Returns its exit status."""
+        if self.running:
+            self._process.terminate()
+        return await self.stop()
+
     def _kill(self) -> None:
         if hasattr(os, "killpg"):
             os.killpg(self._process.pid, signal.SIGKILL)

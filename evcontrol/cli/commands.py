@@ -9,7 +9,7 @@ import typer
 
 from evcontrol.api.client import ApiError, EngineGoneError
 from evcontrol.api.endpoint import NoEngineError
-from evcontrol.cli import batch, check, console, demo, history, record, serve, simulate, user
+from evcontrol.cli import batch, check, console, demo, history, nta, record, serve, simulate, user
 from evcontrol.cli.fault import DONE, WRONG, CliError
 from evcontrol.cli.log import keep_details
 from evcontrol.cli.output import complain
@@ -28,6 +28,7 @@ app.command()(simulate.simulate)
 app.command()(serve.serve)
 app.command()(console.console)
 app.command()(check.check)
+app.command()(nta.nta)
 app.add_typer(batch.app, name="batch")
 app.add_typer(record.app, name="record")
 app.add_typer(history.app, name="history")

@@ -24,6 +24,10 @@ Data = Annotated[
 AsUser = Annotated[
     str, typer.Option("--user", envvar="EVCONTROL_USER", help="Who you are.", show_default="your login name")
 ]
+InfluxFile = Annotated[
+    Path | None,
+    typer.Option("--influxdb", help="A file with the section 'influxdb', used instead of the plant's own."),
+]
 
 
 def login_name() -> str:

@@ -33,11 +33,15 @@ def console(
     raise typer.Exit(run(Address(url, data), shipped("recipes/ultrafiltration.yaml").parent))
 
 
+def has_display() -> bool:
+    """Whether this machine seems to have a window system."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    return sys.platform != "linux" or any(os.environ.get(name) for name in names)
+
+
 def _check_display() -> None:
     """CliError unless a window can be opened: Qt itself would end the process with a dump of its core."""
-    if sys.platform == "linux" and not any(
-        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-    ):
+    if not has_display():
         raise CliError("no display: the console needs a window system (DISPLAY is not set)")
     try:
         probe = subprocess.run(  # noqa: S603  (our own interpreter)

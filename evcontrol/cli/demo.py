@@ -21,7 +21,8 @@ from evcontrol.api.endpoint import NoEngineError
 from evcontrol.api.picture import Picture
 from evcontrol.api.schema import BatchView, PromptView, StartBatch
 from evcontrol.cli.children import Child
-from evcontrol.cli.connect import DEFAULT_DATA, station
+from evcontrol.cli.connect import DEFAULT_DATA, InfluxFile, station
+from evcontrol.cli.console import has_display
 from evcontrol.cli.demo_bench import Bench
 from evcontrol.cli.demo_script import Script, answer_to, load_script
 from evcontrol.cli.demo_show import Progress, display
@@ -32,6 +33,7 @@ from evcontrol.cli.people import add_person
 from evcontrol.cli.shipped import shipped
 from evcontrol.cli.stopping import StopRequest
 from evcontrol.clock import NS, LiveClock
+from evcontrol.plant.influx import make_target, read_section
 from evcontrol.plant.load import load_plant
 from evcontrol.procedure.check import bind
 from evcontrol.procedure.phase import FASTEST
@@ -52,12 +54,13 @@ def demo(
     speed: Annotated[
         float, typer.Option("--speed", min=1, max=FASTEST, help="Most process seconds per real second.")
     ] = FASTEST,
-    headless: Annotated[bool, typer.Option("--headless", help="Plain lines instead of the live display.")] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="Plain lines, and no console.")] = False,
     out: Annotated[
         Path | None, typer.Option("--out", help="A new data directory.", show_default="./evcontrol-data/demo-TIME")
     ] = None,
     plant: Annotated[Path | None, typer.Option("--plant", help="Another plant file.")] = None,
     recipe: Annotated[Path | None, typer.Option("--recipe", help="Another recipe.")] = None,
+    influxdb: InfluxFile = None,
 ) -> None:
     """Run a whole batch on simulated equipment, and show its record."""
     plant_file = plant or shipped("plants/demo.yaml")
@@ -65,26 +68,42 @@ def demo(
     script = load_script()
     loaded = load_recipe(recipe_file)
     parameters = {name: text for name, text in script.parameters.items() if name in loaded.parameters}
-    bind(loaded, load_plant(plant_file), parameters)
+    loaded_plant = load_plant(plant_file, influxdb=influxdb)
+    bind(loaded, loaded_plant, parameters)
+    if influxdb is not None:
+        make_target(read_section(influxdb), loaded_plant.name, loaded_plant.tags, simulated=True)
     data = out or _new_directory()
     if data.is_dir() and any(data.iterdir()):
         raise CliError(f"--out {data}: not empty; the demo needs a data directory of its own", status=WRONG_USE)
     live = sys.stdout.isatty() and not headless
-    raise typer.Exit(asyncio.run(_Demo(plant_file, recipe_file, parameters, data, speed, live).run()))
+    console = has_display() and not headless
+    raise typer.Exit(
+        asyncio.run(_Demo(plant_file, recipe_file, parameters, data, speed, live, console, influxdb).run())
+    )
 
 
 class _Demo:
     """One demonstration from start to end."""
 
     def __init__(
-        self, plant: Path, recipe: Path, parameters: dict[str, str], data: Path, speed: float, live: bool
+        self,
+        plant: Path,
+        recipe: Path,
+        parameters: dict[str, str],
+        data: Path,
+        speed: float,
+        live: bool,
+        console: bool,
+        influxdb: Path | None = None,
     ) -> None:
         self._plant = plant
+        self._influxdb = influxdb
         self._recipe = recipe
         self._parameters = parameters
         self._data = data
         self._speed = speed
         self._live = live
+        self._console = console
         self._script: Script = load_script()
         self._password = secrets.token_urlsafe(18)
         self._clock = LiveClock()
@@ -111,6 +130,9 @@ class _Demo:
         async with AsyncExitStack() as stack:
             simulators = await self._start_simulators(stack)
             engine = await self._start_engine(stack, simulators)
+            if self._console:
+                console = await Child.start("the console", "console", "--data", str(self._data))
+                stack.push_async_callback(console.end)
             client = await stack.enter_async_context(await self._connect(engine))
             view = await self._make_batch(client, [simulators, engine])
             report = await client.make_report(view.summary.batch)
@@ -133,6 +155,7 @@ class _Demo:
             "the engine",
             *("serve", str(self._plant), "--data", str(self._data), "--endpoints", str(self._endpoints)),
             *("--speed", str(self._speed), "--listen", "127.0.0.1:0", "--until-eof"),
+            *(() if self._influxdb is None else ("--influxdb", str(self._influxdb))),
         )
         stack.push_async_callback(_stop_engine, child)
         await self._until((self._data / "run" / "endpoint.json").exists, child, simulators)

@@ -21,7 +21,7 @@ from evcontrol.api.desk import Desk
 from evcontrol.api.listen import AddressError, Listener, bind, url_of
 from evcontrol.api.schema import Endpoint
 from evcontrol.api.server import make_app
-from evcontrol.cli.connect import DEFAULT_DATA, Data
+from evcontrol.cli.connect import DEFAULT_DATA, Data, InfluxFile
 from evcontrol.cli.fault import WRONG, WRONG_USE, CliError
 from evcontrol.cli.log import keep_details, log_to
 from evcontrol.cli.output import complain, say
@@ -55,10 +55,11 @@ def serve(
         str, typer.Option("--listen", metavar="HOST:PORT", help="Address of the API; port 0 is any free one.")
     ] = f"{LOOPBACK}:0",
     until_eof: Annotated[bool, typer.Option("--until-eof", help="Stop when standard input ends.")] = False,
+    influxdb: InfluxFile = None,
 ) -> None:
     """Run a plant's engine until asked to stop; then make every unit safe."""
     host, port = _address(listen)
-    loaded = load_plant(plant, _endpoints(endpoints))
+    loaded = load_plant(plant, _endpoints(endpoints), influxdb)
     if speed != 1.0 and not loaded.simulated:
         raise CliError(f"--speed {speed:g}: real equipment runs at speed 1 only", status=WRONG_USE)
     raise typer.Exit(asyncio.run(_serve(loaded, data, speed, host, port, until_eof)))
@@ -127,6 +128,9 @@ class _Service:
         for name, driver in self._engine.drivers.items():
             if driver.link.state is not LinkState.READY:
                 complain(f"{name} is {driver.link.state}: {driver.link.reason or 'not connected yet'}")
+        forwarding = self._engine.forwarding
+        if forwarding is not None and forwarding.status.reason:
+            complain(f"readings are not forwarded to InfluxDB yet: {forwarding.status.reason}")
         if self._outside:
             complain("this address is reached from other machines, unencrypted: only for a closed control network")
         engine = asyncio.create_task(self._engine.failed(), name="engine")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,37 +42,39 @@ async def _simulate(plant: Plant, data: Path, speed: float, faults: Path | None,
     # Here and not above, since the simulators are of no use, and cannot be imported, without POSIX.
     from simulators.fault_models import FaultError  # noqa: PLC0415
     from simulators.faults import load_faults  # noqa: PLC0415
-    from simulators.plant import DEVICES  # noqa: PLC0415
-    from simulators.serve import AlreadyServedError, serve  # noqa: PLC0415
+    from simulators.serve import PLANTS, AlreadyServedError, serve  # noqa: PLC0415
     from simulators.state_file import StateDamagedError  # noqa: PLC0415
 
-    _check_simulated(plant, DEVICES)
+    which = _simulated(plant, [one.devices for one in PLANTS])
     stop = StopRequest()
     with stop.listening(until_eof):
         try:
             timed = load_faults(faults) if faults is not None else []
-            await serve(data, stop.wait, speed=speed, timed=timed, ready=_show)
+            await serve(data, stop.wait, speed=speed, timed=timed, plant=PLANTS[which](), ready=_show)
         except (FaultError, AlreadyServedError, StateDamagedError) as error:
             raise CliError(str(error)) from error
     say(f"simulators ended: {stop.why}")
     return INTERRUPTED if stop.by_signal == signal.SIGINT else DONE
 
 
-def _check_simulated(plant: Plant, simulated: Mapping[str, str]) -> None:
-    """CliError unless the plant's devices are exactly those that are simulated, with the protocols that they speak."""
+def _simulated(plant: Plant, choices: Sequence[Mapping[str, str]]) -> int:
+    """Which of the simulated plants has exactly the plant's devices, with the protocols that they speak.
+
+    CliError when none has.
+    """
     there = {name: device.driver for name, device in plant.devices.items()}
-    if there == simulated:
-        return
+    for which, simulated in enumerate(choices):
+        if there == simulated:
+            return which
+    nearest = max(choices, key=lambda simulated: len(there.items() & simulated.items()))
     odd = [
-        f"device {name!r} ({driver}) is not simulated"
-        for name, driver in there.items()
-        if simulated.get(name) != driver
+        f"device {name!r} ({driver}) is not simulated" for name, driver in there.items() if nearest.get(name) != driver
     ]
-    known = ", ".join(f"{name} ({driver})" for name, driver in simulated.items())
-    raise CliError(*odd, f"simulated are, all together: {known}")
+    known = [", ".join(f"{name} ({driver})" for name, driver in simulated.items()) for simulated in choices]
+    raise CliError(*odd, f"simulated are, all together: {'; or: '.join(known)}")
 
 
 def _show(endpoints: dict[str, Any]) -> None:
     for name, options in endpoints["devices"].items():
-        where = ":".join(str(part) for part in options.values())
-        say(f"{name} at {where}")
+        parts = [options["url"]] if "url" in options else [str(part) for part in options.values()]
+        say(f"{name} at {':'.join(parts)}")

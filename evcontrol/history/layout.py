@@ -21,9 +21,9 @@ FORMAT: Final = 1
 
 TABLES: Final = (
     "CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    # One row for each time that a historian opened the file; texts and layouts belong to it.
+    # One row for each time that a historian opened the file; texts, layouts and gaps belong to it.
     "CREATE TABLE sessions (id INTEGER PRIMARY KEY, t INTEGER NOT NULL, wall INTEGER NOT NULL, clock TEXT NOT NULL, "
-    "speed REAL NOT NULL)",
+    "speed REAL NOT NULL, simulated INTEGER)",
     "CREATE TABLE layouts (id INTEGER PRIMARY KEY, session INTEGER NOT NULL, grp TEXT NOT NULL, tags TEXT NOT NULL)",
     "CREATE TABLE texts (session INTEGER NOT NULL, code INTEGER NOT NULL, text TEXT NOT NULL, "
     "PRIMARY KEY (session, code)) WITHOUT ROWID",
@@ -32,8 +32,11 @@ TABLES: Final = (
     "CREATE TABLE frames (id INTEGER PRIMARY KEY, layout INTEGER NOT NULL, t INTEGER NOT NULL, wall INTEGER NOT NULL, "
     "value BLOB NOT NULL, quality, source BLOB)",
     "CREATE INDEX frames_by_time ON frames (layout, t)",
-    "CREATE TABLE gaps (id INTEGER PRIMARY KEY, start INTEGER NOT NULL, end INTEGER NOT NULL, reason TEXT NOT NULL)",
+    "CREATE TABLE gaps (id INTEGER PRIMARY KEY, start INTEGER NOT NULL, end INTEGER NOT NULL, reason TEXT NOT NULL, "
+    "session INTEGER)",
 )
+ADDED: Final = (("sessions", "simulated"), ("gaps", "session"))
+"""Columns (integers) that files begun by an earlier version do not have; NULL there."""
 
 _NAME = re.compile(r"(\d{4}-\d{2})(?:\.\d+)?\.db")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from evcontrol.clock import Clock
-from evcontrol.history.layout import FORMAT, TABLES, Gap, describe_tags
+from evcontrol.clock import Clock, ClockKind
+from evcontrol.history.layout import ADDED, FORMAT, TABLES, Gap, describe_tags
 from evcontrol.signals import Frame, TagKind, TagTable
 
 Row = tuple[int, int, int, bytes, int | bytes | None, bytes | None]
@@ -18,11 +18,13 @@ Row = tuple[int, int, int, bytes, int | bytes | None, bytes | None]
 class MonthFile:
     """A month file opened for writing; after an error it must be closed and opened anew.
 
-    Every call raises sqlite3.Error or OSError when the disk refuses.
+    ``simulated`` marks what this session writes as no reading of real equipment. Every call raises sqlite3.Error or
+    OSError when the disk refuses.
     """
 
-    def __init__(self, path: Path, tags: TagTable, clock: Clock) -> None:
+    def __init__(self, path: Path, tags: TagTable, clock: Clock, simulated: bool = False) -> None:
         self._tags = tags
+        self._simulated = simulated or clock.kind is not ClockKind.LIVE
         self._layouts: dict[tuple[str, bytes], _Layout] = {}
         self._texts: set[int] = set()
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
@@ -66,6 +68,9 @@ class MonthFile:
                 for table in TABLES:
                     self._db.execute(table)
                 self._db.execute("INSERT INTO about VALUES ('format', ?)", (str(FORMAT),))
+            for table, column in ADDED:
+                if column not in [row[1] for row in self._db.execute(f"PRAGMA table_info({table})")]:
+                    self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} INTEGER")
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
@@ -74,13 +79,16 @@ class MonthFile:
 
     def _begin_session(self, clock: Clock) -> int:
         begun = self._db.execute(
-            "INSERT INTO sessions (t, wall, clock, speed) VALUES (?, ?, ?, ?)",
-            (clock.now(), clock.wall(), clock.kind.value, clock.speed),
+            "INSERT INTO sessions (t, wall, clock, speed, simulated) VALUES (?, ?, ?, ?, ?)",
+            (clock.now(), clock.wall(), clock.kind.value, clock.speed, int(self._simulated)),
         )
         return int(begun.lastrowid or 0)
 
     def _write_gap(self, gap: Gap) -> None:
-        self._db.execute("INSERT INTO gaps (start, end, reason) VALUES (?, ?, ?)", (gap.start, gap.end, gap.reason))
+        self._db.execute(
+            "INSERT INTO gaps (start, end, reason, session) VALUES (?, ?, ?, ?)",
+            (gap.start, gap.end, gap.reason, self._session),
+        )
 
     def _row(self, frame: Frame) -> Row:
         key = (frame.group, frame.index.tobytes())

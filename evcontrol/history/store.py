@@ -39,13 +39,22 @@ class Historian:
     While the disk refuses, ``trouble`` says why and readings wait in memory; what does not fit is dropped.
     ``on_gap(from, to, reason)`` (process times, UTC ns) is called in the event loop's thread when the first scan is
     dropped, and again with the same ``from`` when the gap has ended; it is also written into the history. Beside a
-    damaged file a second one is begun (``YYYY-MM.1.db``).
+    damaged file a second one is begun (``YYYY-MM.1.db``). Readings of ``simulated`` equipment are marked as such.
     """
 
-    def __init__(self, directory: Path, tags: TagTable, clock: Clock, *, buffer_frames: int = BUFFER_FRAMES) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        tags: TagTable,
+        clock: Clock,
+        *,
+        simulated: bool = False,
+        buffer_frames: int = BUFFER_FRAMES,
+    ) -> None:
         self._directory = directory
         self._tags = tags
         self._clock = clock
+        self._simulated = simulated
         self._virtual = clock.kind is ClockKind.VIRTUAL
         self._buffer_frames = buffer_frames
         self._waiting: deque[Frame | Gap] = deque()
@@ -211,7 +220,8 @@ class Historian:
             self._directory.mkdir(parents=True, exist_ok=True)
             if self._month != month:
                 self._month, self._number = month, 0
-            self._file = MonthFile(self._directory / file_name(month, self._number), self._tags, self._clock)
+            path = self._directory / file_name(month, self._number)
+            self._file = MonthFile(path, self._tags, self._clock, self._simulated)
         return self._file
 
     def _refused(self, error: Exception) -> None:

@@ -91,8 +91,10 @@ class Concentrate(Phase):
         start = await weights.settle(context, start, weights.RETENTATE)
         await context.pause_point()
 
+        balances_agree = weights.guard(context, start)
+
         def show() -> None:
-            weights.guard(context, start)
+            balances_agree()
             weight = context.reading("RETENTATE").value
             if not math.isnan(weight):
                 context.show_tag("VCF", start["total_g"] / max(1.0, weight + hold_up))
@@ -152,11 +154,12 @@ class Diafilter(Phase):
         wanted = context.number("diavolumes") * start["total_g"]
         await self._open_buffer(start["fq_ml"] + wanted / density(context.value("TT")) * 1.02 + BUFFER_SPARE_ML)
 
+        balances_agree = weights.guard(context, start)
         buffer_flows = dosing.flowing(context, circuit.FEED)
         lowest = start["ret_g"] - max(LOW_G, LOW_SHARE * start["total_g"])
 
         def show() -> None:
-            weights.guard(context, start)
+            balances_agree()
             buffer_flows()
             if context.reading("WT_RET").value < lowest:
                 raise HoldRequiredError(f"the buffer does not follow: the retentate is below {lowest:.0f} g")

@@ -113,9 +113,7 @@ class Count(Phase):
         if body["dilution"] is None:
             # The export does not say how the sample was diluted, and a recipe is no evidence of what was done.
             text = f"The export of {sample} records no dilution. By what factor was it diluted?"
-            body["dilution"] = float(
-                await context.ask("dilution", PromptKind.NUMBER, text, low=1.0, high=1e6)
-            )
+            body["dilution"] = float(await context.ask("dilution", PromptKind.NUMBER, text, low=1.0, high=1e6))
             body["dilution_source"] = "entered"
             measured = body["concentration_measured"]
             body["concentration_stock"] = None if measured is None else measured * body["dilution"]

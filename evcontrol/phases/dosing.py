@@ -65,7 +65,7 @@ async def dose_to(
 async def select(context: PhaseContext, pump: Pump, way: str) -> None:
     """Turn the pump's selector, where it has one."""
     if pump.selector:
-        await context.write(f"{pump.selector.replace('_', ' ').lower()} {way}", **{pump.selector: way})
+        await context.write(f"open the line: {way}", **{pump.selector: way})
 
 
 async def bound(context: PhaseContext, pump: Pump, target_ml: float) -> None:

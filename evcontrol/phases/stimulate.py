@@ -32,6 +32,9 @@ class Hypoxia(Phase):
         context = self.context
         oxygen, ramp = context.number("oxygen"), context.number("ramp")
         await culture.change(context, SET_DO=oxygen, SET_DO_RATE=ramp)
+        if oxygen >= culture.AIR_O2:  # air alone: there is no setpoint to come to
+            await context.result("oxygen", round(context.value("AT_DO"), 2), "%O2")
+            return
         clock = context.rooms.clock
         longest = abs(20.9 - oxygen) / ramp + context.number("within")
         end = clock.now() + round(longest * HOUR_NS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from evcontrol.phases.dosing import Look
 from evcontrol.phases.water import density
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext
 from evcontrol.procedure.prompts import PromptKind
@@ -19,6 +20,7 @@ TOLERANCE = 0.04
 
 This is for balances and vessels that changed; small leaks are for the liquid balance of the record.
 """
+SCANS_APART = 4
 PERMEATE, RETENTATE = "permeate vessel", "retentate vessel"
 
 
@@ -53,14 +55,24 @@ def tolerance_g(start: dict[str, float]) -> float:
     return max(LEAST_TOLERANCE_G, TOLERANCE * start["total_g"])
 
 
-def guard(context: PhaseContext, start: dict[str, float]) -> None:
-    """Raise HoldRequiredError when the balances do not agree."""
-    moved = moved_g(context, start)
-    if abs(moved) > tolerance_g(start):
-        raise HoldRequiredError(
-            f"the balances do not agree: {moved:+.1f} g came from nowhere since the filtration began; look for a leak, "
-            "a changed vessel or a balance that was re-zeroed, then restart"
-        )
+def guard(context: PhaseContext, start: dict[str, float]) -> Look:
+    """A check for each scan: HoldRequiredError when the balances do not agree for some scans.
+
+    One scan proves nothing: skid and balances are read one after another, and liquid flows between.
+    """
+    apart = 0
+
+    def look() -> None:
+        nonlocal apart
+        moved = moved_g(context, start)
+        apart = apart + 1 if abs(moved) > tolerance_g(start) else 0
+        if apart >= SCANS_APART:
+            raise HoldRequiredError(
+                f"the balances do not agree: {moved:+.1f} g came from nowhere since the filtration began; look for a "
+                "leak, a changed vessel or a balance that was re-zeroed, then restart"
+            )
+
+    return look
 
 
 async def settle(context: PhaseContext, start: dict[str, float], target_on: str) -> dict[str, float]:

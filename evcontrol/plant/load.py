@@ -15,6 +15,8 @@ from drivers.driver import BoundPoint, DriverType, Model
 from drivers.registry import UnknownDriverError, driver_type
 from evcontrol.clock import LiveClock
 from evcontrol.expression import ExpressionError, Symbol, compile_condition, compile_value
+from evcontrol.history.target import Target
+from evcontrol.plant.influx import PlacedSection, forwarding_mistakes, make_target, read_section, refuse_token
 from evcontrol.plant.model import (
     AlarmSpec,
     DerivedSpec,
@@ -52,34 +54,48 @@ SAFE_DEFAULT = "default"
 Where = tuple[str | int, ...]
 
 
-def load_plant(path: Path, endpoints: Mapping[str, Any] | None = None) -> Plant:
+def load_plant(path: Path, endpoints: Mapping[str, Any] | None = None, influxdb: Path | None = None) -> Plant:
     """Read and check a plant file.
 
     ``endpoints`` are what the simulators publish (``{"simulated": true, "devices": {name: options}}``): they replace
-    those options of the devices and mark the plant as simulated, and must then cover every device.
+    those options of the devices and mark the plant as simulated, and must then cover every device. ``influxdb`` is a
+    file whose section of that name is used instead of the plant's own.
 
     Raises SourceError with every mistake (file:line:column), OSError when the file cannot be read.
     """
-    return parse_plant(path.read_text(encoding="utf-8", errors="replace"), str(path), endpoints)
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return parse_plant(text, str(path), endpoints, None if influxdb is None else read_section(influxdb))
 
 
-def parse_plant(text: str, file: str, endpoints: Mapping[str, Any] | None = None) -> Plant:
+def parse_plant(
+    text: str, file: str, endpoints: Mapping[str, Any] | None = None, influxdb: PlacedSection | None = None
+) -> Plant:
     """The same from a text; ``file`` is only the name for messages."""
     document = Document(text, file)
     if not isinstance(document.data, dict):
         raise SourceError([Mistake(file, 1, 1, "this is not a plant file: it holds no keys")])
+    refuse_token(document)
     sections = document.validated(PlantFile, document.data)
-    return _Loader(document, sections, endpoints).plant(text)
+    if influxdb is None and sections.influxdb is not None:
+        influxdb = PlacedSection(document, sections.influxdb)
+    return _Loader(document, sections, endpoints, influxdb).plant(text)
 
 
 class _Loader:
     """Resolves the sections of one file and collects what is wrong with them."""
 
-    def __init__(self, document: Document, sections: PlantFile, endpoints: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self,
+        document: Document,
+        sections: PlantFile,
+        endpoints: Mapping[str, Any] | None,
+        influxdb: PlacedSection | None,
+    ) -> None:
         self._document = document
         self._file = sections
         self._endpoints: Mapping[str, Any] = (endpoints or {}).get("devices", {})
         self._simulated = bool(endpoints and endpoints.get("simulated"))
+        self._influxdb = influxdb
         self._mistakes: list[Mistake] = []
         self._types: dict[str, DriverType] = {}
 
@@ -112,6 +128,7 @@ class _Loader:
             alarms={name: self._alarm(name, s, symbols) for name, s in self._file.alarms.items()},
             modules={name: _module(name, section) for name, section in self._file.modules.items()},
             symbols=symbols,
+            target=self._target(tags),
         )
         if not self._file.scan > 0:
             self._wrong(("scan",), "the scan must be longer than 0 s")
@@ -261,6 +278,16 @@ class _Loader:
         with self._placed((*where, "unit"), UnitError):
             return convert(1.0, divide(source_unit, "s"), rate_unit)
         return math.nan
+
+    def _target(self, tags: TagTable) -> Target | None:
+        self._mistakes.extend(forwarding_mistakes(self._document, tags))
+        if self._influxdb is None:
+            return None
+        try:
+            return make_target(self._influxdb, self._file.name, tags, self._simulated)
+        except SourceError as error:
+            self._mistakes.extend(error.mistakes)
+            return None
 
     # -- units, loops, interlocks, alarms --------------------------------------------------------------------------
 

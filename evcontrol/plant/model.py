@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from drivers.driver import BoundPoint, Model
 from evcontrol.expression import Symbol
+from evcontrol.history.target import Target
 from evcontrol.signals import TagTable
 from evcontrol.units import Quantity
 
@@ -247,6 +248,8 @@ class Plant:
     modules: Mapping[str, ModuleSpec] = field(default_factory=dict)
     symbols: Mapping[str, Symbol] = field(default_factory=dict)
     """Every tag as a name of the expression language."""
+    target: Target | None = None
+    """Where readings are forwarded to; None when they stay here."""
 
     def unit_of(self, tag: str) -> str:
         """The unit that a tag belongs to: the part of its name before the first dot."""

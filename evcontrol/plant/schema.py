@@ -186,6 +186,20 @@ class AlarmSection(Section):
     corrective_action: str
 
 
+class InfluxSection(Section):
+    """``influxdb:``, where readings are forwarded to."""
+
+    url: str
+    org: str
+    bucket: str
+    simulated_bucket: str | None = None
+    token_env: str | None = None
+    token_file: str | None = None
+    timeout: Seconds = 10.0
+    longest_pause: Seconds = 30.0
+    batch_lines: Annotated[int, Field(ge=1, le=10_000)] = 500
+
+
 class PlantFile(Section):
     """The whole file."""
 
@@ -199,6 +213,7 @@ class PlantFile(Section):
     interlocks: dict[str, InterlockSection] = {}
     alarms: dict[str, AlarmSection] = {}
     modules: dict[str, ModuleSection] = {}
+    influxdb: InfluxSection | None = None
 
 
 TagSection.model_rebuild()

@@ -121,7 +121,7 @@ class Bioreactor:
         if self._set["TRIP_RESET"]:
             self._set["TRIP_RESET"] = False
             self.trips = 0
-            self.watchdog.unfed_s = 0.0
+            self.watchdog.begin_anew()
         if self.remote and self.watchdog.armed and self.watchdog_left_s <= 0.0 and not self.trips & TRIP_WATCHDOG:
             self.trips |= TRIP_WATCHDOG
             self._to_safe()
@@ -329,4 +329,4 @@ def _typed(data_type: DataType, value: object) -> Scalar | None:
     if data_type is DataType.DOUBLE:
         number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
         return None if math.isnan(number) else number
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else None

@@ -99,7 +99,7 @@ NODES: Final = {
         _double("WD_TIME", "s", 1.0, 36000.0, 60.0),
         _mode("TIC_MODE", 1, 1),
         _mode("PHIC_MODE", 1, 1),
-        _mode("DOIC_MODE", 2, DoMode.AIR),
+        _mode("DOIC_MODE", 2, DoMode.AIR.value),
         Node("REMOTE", DataType.BOOLEAN),
         Node("WD_OK", DataType.BOOLEAN),
         Node("SAFE", DataType.BOOLEAN),

@@ -29,11 +29,10 @@ from simulators.devices.skid_registers import (
     TRIP_WATCHDOG,
     Holding,
 )
+from simulators.devices.watchdog import Watchdog
 from simulators.process.membrane import PA_PER_PSI
 from simulators.process.tff import MAX_STEP_S, TffProcess
 
-WIRE_SCAN_S = 0.05
-WATCHDOG_SCANS = 3
 LOW_LEVEL = 0.01
 MIN_STEP_S = 0.002
 RUN_ON_S = 0.08
@@ -69,8 +68,7 @@ class Skid:
         self.starts = 0
         self.remote = True
         self.trips = 0
-        self.nominal_step_s: float | None = None
-        """Process seconds between two regular steps when wall time paces them; None in virtual time."""
+        self.watchdog = Watchdog()
         self._totaliser_offset = -process.transferred_ml
         self._holding = list(DEFAULTS)
         self._coil = False
@@ -108,7 +106,7 @@ class Skid:
         self._permit(any(HOLDING[target].moves(value) for target, value in targets))
         for target, value in targets:
             if target is Holding.HEARTBEAT and value != self._holding[target]:
-                self._feed()
+                self.watchdog.feed()
             self._holding[target] = value
 
     def write_coils(self, address: int, values: Sequence[bool]) -> None:
@@ -121,8 +119,7 @@ class Skid:
 
     def step(self, dt_s: float) -> None:
         """Let ``dt_s`` seconds of process time pass for the controller and its process."""
-        # The controller's watchdog counts its own scans: one that comes late is not a heartbeat that came late.
-        countable = dt_s if self.nominal_step_s is None else min(dt_s, 2.0 * self.nominal_step_s)
+        self.watchdog.scan(dt_s)
         left = dt_s
         while left > 1e-9:
             self._control()
@@ -133,9 +130,8 @@ class Skid:
             else:
                 self.process.advance(h)
             left -= h
-            if self._armed and self.remote:
-                self._unfed_s += min(h, countable)
-                countable -= min(h, countable)
+            if self.remote:
+                self.watchdog.count(h)
             self._protect()
         self._control()
         self._scan(dt_s)
@@ -146,8 +142,7 @@ class Skid:
         self._holding = list(DEFAULTS)
         self._coil = False
         self.trips = 0
-        self._armed = False
-        self._unfed_s = 0.0
+        self.watchdog.restart()
         self._slip = 0.0
         self.process.power_off()
         self._scan(0.0)
@@ -186,7 +181,7 @@ class Skid:
     def hand_back(self) -> None:
         """Switch to remote; setpoints stay as the panel left them, and the watchdog starts anew."""
         self.remote = True
-        self._feed()
+        self.watchdog.feed()
 
     # -- what a tester may know -----------------------------------------------------------------------------------
 
@@ -198,7 +193,7 @@ class Skid:
     @property
     def watchdog_left_s(self) -> float:
         """Process time until the watchdog trips."""
-        return max(0.0, self._watchdog_s - self._unfed_s)
+        return self.watchdog.left_s(self._setpoint(Holding.WATCHDOG))
 
     @property
     def safe(self) -> bool:
@@ -215,26 +210,17 @@ class Skid:
 
     # -- control logic --------------------------------------------------------------------------------------------
 
-    @property
-    def _watchdog_s(self) -> float:
-        floor = WATCHDOG_SCANS * (self.nominal_step_s or WIRE_SCAN_S)
-        return max(self._setpoint(Holding.WATCHDOG), floor)
-
     def _permit(self, moves: bool) -> None:
         if not self.remote or (moves and self.trips):
             raise ModbusFault(Fault.DEVICE_FAILURE)
-        if moves and not self._armed:
-            self._feed()
-
-    def _feed(self) -> None:
-        self._armed = True
-        self._unfed_s = 0.0
+        if moves:
+            self.watchdog.arm()
 
     def _length(self, left: float) -> float:
         """A step short enough for the physics, and ending at the totaliser's stop or when the watchdog trips."""
         if self.process.idle and not self._holding[Holding.P101]:
             # Nothing can move before the watchdog trips, and in its safe state nothing will.
-            return min(left, max(MAX_STEP_S, self.watchdog_left_s)) if self._armed and not self.trips else left
+            return min(left, max(MAX_STEP_S, self.watchdog_left_s)) if self.watchdog.armed and not self.trips else left
         h = left / math.ceil(left / MAX_STEP_S)
         if (to_stop := self._to_stop_ml) is not None and self._holding[Holding.P102]:
             pump = self.process.transfer_pump
@@ -257,8 +243,8 @@ class Skid:
         if holding[Holding.COMMAND]:
             holding[Holding.COMMAND] = 0
             self.trips = 0
-            self._unfed_s = 0.0
-        if self._armed and self.remote and self._unfed_s >= self._watchdog_s:
+            self.watchdog.begin_anew()
+        if self.watchdog.armed and self.remote and self.watchdog_left_s <= 0.0:
             self._trip(TRIP_WATCHDOG)
         if (to_stop := self._to_stop_ml) is not None and to_stop <= 1e-4:
             holding[Holding.P102] = 0
@@ -336,7 +322,7 @@ class Skid:
             (self.process.feed_pump.speed > 0.0) * STATUS_P101
             | (self.process.transfer_pump.speed > 0.0) * STATUS_P102
             | self.remote * STATUS_REMOTE
-            | (self._armed and not self.trips & TRIP_WATCHDOG) * STATUS_FED
+            | (self.watchdog.armed and not self.trips & TRIP_WATCHDOG) * STATUS_FED
             | bool(self.trips) * STATUS_TRIP
             | self.safe * STATUS_SAFE
         )

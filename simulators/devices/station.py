@@ -133,7 +133,7 @@ class Station:
         if holding[Holding.ST_TRIP_RESET]:
             holding[Holding.ST_TRIP_RESET] = 0
             self.trips = 0
-            self.watchdog.unfed_s = 0.0
+            self.watchdog.begin_anew()
         if self.remote and self.watchdog.armed and self.watchdog_left_s <= 0.0:
             self.trips |= TRIP_WATCHDOG
             self._shut()

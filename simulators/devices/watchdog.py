@@ -1,11 +1,13 @@
-"""A controller's watchdog: counts process time since it was fed, but never faster than the controller's own scans."""
+"""A controller's watchdog: counts process time since it was fed, and never trips within three of its own scans.
+
+The scans are counted, and not reckoned from their length: that changes when somebody changes the speed of time.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-WIRE_SCAN_S: Final = 0.05
 WATCHDOG_SCANS: Final = 3
 
 
@@ -17,20 +19,22 @@ class Watchdog:
     """Process seconds between two regular scans when wall time paces them; None in virtual time."""
     armed: bool = False
     unfed_s: float = 0.0
+    _unfed_scans: int = 0
     _countable_s: float = 0.0
 
-    def time_s(self, setpoint_s: float) -> float:
-        """The time after which it trips: never shorter than three scans."""
-        return max(setpoint_s, WATCHDOG_SCANS * (self.nominal_step_s or WIRE_SCAN_S))
-
     def left_s(self, setpoint_s: float) -> float:
-        """Process time until it trips."""
-        return max(0.0, self.time_s(setpoint_s) - self.unfed_s)
+        """Process time until it trips: not before the setpoint is over, nor before so many scans are."""
+        scans_s = (WATCHDOG_SCANS - self._unfed_scans) * (self.nominal_step_s or 0.0)
+        return max(0.0, setpoint_s - self.unfed_s, scans_s)
 
     def feed(self) -> None:
         """Arm it, or begin anew."""
         self.armed = True
-        self.unfed_s = 0.0
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Count from here on."""
+        self.unfed_s, self._unfed_scans = 0.0, 0
 
     def arm(self) -> None:
         """Arm it if it is not."""
@@ -40,10 +44,11 @@ class Watchdog:
     def restart(self) -> None:
         """As after a loss of power."""
         self.armed = False
-        self.unfed_s = 0.0
+        self.begin_anew()
 
     def scan(self, dt_s: float) -> None:
         """A controller scan of so many seconds begins: one that comes late is not a heartbeat that came late."""
+        self._unfed_scans += 1
         self._countable_s = dt_s if self.nominal_step_s is None else min(dt_s, 2.0 * self.nominal_step_s)
 
     def count(self, h: float) -> None:

@@ -44,6 +44,10 @@ class Bench:
         """Every container by name."""
         return {"formulated": self.formulated, "filtered": self.filtered, "filter": self.filter}
 
+    def truth(self) -> dict[str, Any]:
+        """Volumes (mL), masses (g) and vesicles of the containers."""
+        return {name: asdict(place) | {"mass_g": place.mass_g} for name, place in self.places().items()}
+
     def state(self) -> dict[str, Any]:
         """All amounts."""
         return {name: asdict(place) for name, place in self.places().items()} | {"filtered_evs": self.filtered_evs}

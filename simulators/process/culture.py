@@ -96,6 +96,12 @@ class Culture:
         self.viable += viable
         self.dead += viable * (1.0 / viability - 1.0)
 
+    def die(self, share: float) -> None:
+        """Let a share (0..1) of the viable cells die at once."""
+        died = self.viable * share
+        self.viable -= died
+        self.dead += died
+
     def growth_per_h(self, around: Surroundings, glucose_mm: float, lactate_mm: float) -> float:
         """mu = mu_max G/(K_G+G) 1/(1+L/K_L) (1 - X/X_max), and slower when cold, hot, sour or without oxygen."""
         p = self.parameters

@@ -1,7 +1,9 @@
 """The testers' port: one JSON document per line asks, one per line answers.
 
 ``{"do": "truth"}``, ``{"do": "faults"}``, ``{"do": "begin", "fault": {"kind": ...}, "for_s": 10}``,
-``{"do": "end", "number": 1}``, ``{"do": "end_all"}``. An answer is ``{"ok": ...}`` or ``{"error": "one line"}``.
+``{"do": "end", "number": 1}``, ``{"do": "end_all"}``. What hands do at the equipment of a whole EV batch:
+``{"do": "inoculate", "viable": 2e8}``, ``{"do": "formulate", "volume_ml": 20}``, ``{"do": "sterile_filter"}``,
+``{"do": "sample", "kind": "pool"}``. An answer is ``{"ok": ...}`` or ``{"error": "one line"}``.
 """
 
 from __future__ import annotations
@@ -9,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
+from simulators.ev_plant import EvPlant
 from simulators.fault_models import FaultError
 from simulators.faults import Faults, parse_fault
 from simulators.plant import TffPlant
@@ -55,17 +59,31 @@ class ControlServer:
         self._keep_up()
         try:
             return {"ok": self._orders[order](request)}
-        except FaultError as error:
+        except (FaultError, ValueError) as error:
             return {"error": str(error)}
 
     @property
     def _orders(self) -> Mapping[str, Callable[[dict[str, Any]], object]]:
-        return {
+        return self._culture_orders | {
             "truth": lambda _: self._plant.truth(),
             "faults": lambda _: self._faults.state(),
             "begin": self._begin,
             "end": self._end,
             "end_all": lambda _: self._faults.end_all(),
+        }
+
+    @property
+    def _culture_orders(self) -> dict[str, Callable[[dict[str, Any]], object]]:
+        plant = self._plant
+        if not isinstance(plant, EvPlant):
+            return {}
+        return {
+            "inoculate": lambda request: plant.inoculate(
+                _number(request, "viable"), _number(request, "viability", 0.95)
+            ),
+            "formulate": lambda request: plant.formulate(_number(request, "volume_ml")),
+            "sterile_filter": lambda _: plant.sterile_filter(),
+            "sample": lambda request: asdict(plant.sample_of(str(request.get("kind")))),
         }
 
     def _begin(self, request: dict[str, Any]) -> int:
@@ -91,3 +109,11 @@ class ControlServer:
         finally:
             self._writers.discard(writer)
             writer.close()
+
+
+def _number(request: dict[str, Any], name: str, default: float | None = None) -> float:
+    """A number of a request. FaultError when it is none."""
+    value = request.get(name, default)
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise FaultError(f"{name}: not a number")
+    return float(value)

@@ -166,3 +166,42 @@ def test_report_and_verification_are_made_beside_the_running_engine(tmp_path: Pa
         assert (event.actor, event.batch, event.body["sha256"]) == ("user:olivia", batch, made.sha256)
 
     serve(tmp_path, work)
+
+
+STORE = """recipe: Store
+version: 1.0.0
+product: P
+procedure:
+  - unit_procedure: storage
+    steps:
+      - phase: store
+        with: {storage: -80 C}
+"""
+STORED = {"Number": 20.0, "Volume": 5.0, "label": "V-0001", "place": "F-3"}
+
+
+def test_an_answer_that_is_a_signature_needs_the_password_of_who_signs(tmp_path: Path) -> None:
+    async def work(served: Served) -> None:
+        async with served.signed_on() as client:
+            batch = (await client.start_batch(start(STORE))).summary.batch
+            while True:
+                view = await until(client, batch, lambda v: bool(v.prompts))
+                (asked,) = view.prompts
+                if asked.meaning:
+                    break
+                value = next(v for key, v in STORED.items() if key in asked.text)
+                await client.answer(batch, asked.prompt, value)
+                await until(client, batch, lambda v, a=asked: [p.prompt for p in v.prompts] != [a.prompt])
+            assert "labelled and stored" in asked.meaning
+            await refused(client.answer(batch, asked.prompt, True), 422, "signature")
+            await refused(client.answer(batch, asked.prompt, True, "", "wrong"), 403, "wrong")
+            assert [p.prompt for p in (await client.batch(batch)).prompts] == [asked.prompt]
+            await client.answer(batch, asked.prompt, True, "done", PASSWORD)
+            await until(client, batch, lambda v: v.summary.state == "Complete")
+        (signature,) = served.events(Kind.SIGNATURE)
+        assert signature.body["meaning"] == asked.meaning
+        assert (signature.actor, signature.path) == ("user:olivia", "storage/store")
+        assert len(signature.body["shown_hash"]) == 64
+        assert served.events(Kind.DENIED) or served.events(Kind.SESSION_DENIED)
+
+    serve(tmp_path, work)

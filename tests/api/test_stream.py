@@ -115,7 +115,8 @@ def test_a_topic_is_sent_again_only_when_it_changed(monkeypatch: pytest.MonkeyPa
         plant.links = [LinkView(device="d", state="disconnected", reason="no answer in time", since=5)]
         plant.hub.publish()
         (event,) = [m for m in taken(subscriber) if "topic" in m]
-    assert event["body"] == [{"device": "d", "state": "disconnected", "reason": "no answer in time", "since": 5}]
+    expected = {"device": "d", "state": "disconnected", "reason": "no answer in time", "since": 5, "units": []}
+    assert event["body"] == [expected]
 
 
 def test_nothing_is_encoded_while_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:

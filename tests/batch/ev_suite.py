@@ -24,7 +24,7 @@ from evcontrol.engine import Engine
 from evcontrol.journal.events import Origin
 from evcontrol.plant.load import load_plant
 from evcontrol.procedure.run import BatchRun
-from evcontrol.procedure.states import FINAL, State
+from evcontrol.procedure.states import FINAL, Command, State
 from simulators.ev_plant import EvPlant
 from simulators.serve import plug_in_counter
 
@@ -75,6 +75,22 @@ class EvSuite:
         self.engine = Engine(self.plant, self.data, self.clock, self._driver)
         await self.engine.start(self.speed)
         self._session = None
+
+    async def kill_engine(self) -> None:
+        """End every task of the engine where it stands, as SIGKILL does; the equipment goes on."""
+        keep = {asyncio.current_task(), self._steps}
+        left = [task for task in asyncio.all_tasks() if task not in keep]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        self.engine.abandon()
+
+    async def restart(self, run: BatchRun) -> None:
+        """Sign the reconciliation as it is shown now, and restart the batch."""
+        engine, session = self.engine, await self.session()
+        shown = engine.batches.reconciliations[run.id]
+        await engine.batches.sign(run.id, shown.shown_hash, session, PASSWORD, "", engine.people)
+        await engine.batches.command(run.id, Command.RESTART, OPERATOR, "reconciled")
 
     async def start_batch(self, text: str | None = None, **parameters: str) -> BatchRun:
         """A batch of the shipped recipe or of ``text``, as short as the demo's unless ``parameters`` say otherwise."""

@@ -125,3 +125,23 @@ def test_without_a_leak_the_balance_of_the_report_closes(shipped: tuple[Path, di
     data, _ = shipped
     (balance,) = liquid_balances(read_record(data, "B-0001"), HistoryReader(data / "history"))
     assert balance.closure is Closure.CLOSES
+
+
+def pressure_and_flux(data: Path) -> tuple[float, float]:
+    """Median TMP (psi) and flux (LMH) of the concentration, from two to four minutes after its beginning."""
+    element = read_record(data, "B-0001").elements["ultrafiltration/filtration/concentrate"]
+    assert element.started is not None
+    since = element.started + 120 * NS
+    columns = HistoryReader(data / "history").raw(["TFF201.TMP", "TFF201.FLUX"], since, since + 120 * NS)
+    return float(np.median(columns["TFF201.TMP"].v)), float(np.median(columns["TFF201.FLUX"].v))
+
+
+def test_pressure_is_controlled_and_less_of_it_filters_less(
+    tmp_path: Path, shipped: tuple[Path, dict[str, Any]]
+) -> None:
+    """J = (TMP - dPi)/(mu R) below the gel limit: flux follows the pressure, less than in proportion above it."""
+    make(tmp_path / "data", tmp="2.5 psi", concentration="5 x", diavolumes="1 DV")
+    usual, gentle = pressure_and_flux(shipped[0]), pressure_and_flux(tmp_path / "data")
+    assert usual[0] == pytest.approx(4.0, abs=0.3)
+    assert gentle[0] == pytest.approx(2.5, abs=0.3)
+    assert 2.5 / 4.0 - 0.08 < gentle[1] / usual[1] < 0.95

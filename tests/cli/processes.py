@@ -15,6 +15,8 @@ from pathlib import Path
 CONFIG = Path(__file__).parents[2] / "config"
 PLANT = CONFIG / "plants" / "tff.yaml"
 RECIPE = CONFIG / "recipes" / "ultrafiltration.yaml"
+CELL = CONFIG / "plants" / "demo.yaml"
+EV_BATCH = CONFIG / "recipes" / "ev-batch.yaml"
 LIMIT_S = 40.0
 
 

@@ -11,9 +11,9 @@ from evcontrol.cli.demo_script import load_script
 from evcontrol.cli.main import main
 from evcontrol.plant.load import load_plant
 from evcontrol.procedure.recipe import Level, load_recipe
-from tests.cli.processes import PLANT, RECIPE, evcontrol, kinds, started, until
+from tests.cli.processes import CELL, EV_BATCH, PLANT, RECIPE, evcontrol, kinds, started, until
 
-WHOLE_S = 300.0
+WHOLE_S = 400.0
 
 
 def pids(data: Path) -> list[int]:
@@ -32,9 +32,14 @@ def is_gone(pid: int) -> bool:
 
 def test_the_script_knows_every_phase_of_the_shipped_recipe_and_only_tags_of_the_plant() -> None:
     script = load_script()
-    phases = [step.path for step in load_recipe(RECIPE).procedure.walk() if step.level is Level.PHASE]
-    assert sorted(script.minutes) == sorted(phases)
-    assert set(script.key_tags) <= set(load_plant(PLANT).tags.names())
+    recipes = [load_recipe(RECIPE), load_recipe(EV_BATCH)]
+    phases = {step.path for recipe in recipes for step in recipe.procedure.walk() if step.level is Level.PHASE}
+    assert set(script.minutes) <= phases
+    assert {path.partition("/")[0] for path in script.minutes} == {path.partition("/")[0] for path in phases} - {
+        "storage"
+    }
+    assert set(script.key_tags) <= set(load_plant(CELL).tags.names())
+    assert set(script.parameters) <= set(load_recipe(EV_BATCH).parameters)
 
 
 def test_ctrl_c_ends_it_with_the_plant_safe_and_nothing_left_running(tmp_path: Path) -> None:
@@ -91,7 +96,8 @@ def test_a_whole_demo_is_complete_and_sound(tmp_path: Path) -> None:
 def test_a_batch_that_is_held_ends_the_demo_with_the_reason(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE.read_text().replace("feed_mass: {value: 1950 g", "feed_mass: {value: 2600 g"))
-    with started("demo", "--headless", "--out", str(tmp_path / "demo"), "--recipe", str(recipe)) as demo:
+    skid = ("--plant", str(PLANT))
+    with started("demo", "--headless", "--out", str(tmp_path / "demo"), *skid, "--recipe", str(recipe)) as demo:
         out, err = demo.communicate(timeout=WHOLE_S)
         assert demo.returncode == 1, (out, err)
     assert "Held" in out

@@ -333,3 +333,30 @@ def test_all_clocks_are_clocks(path: Path) -> None:
     clocks: list[Clock] = [LiveClock(), ScaledClock(path, 1)]
     assert [each.kind for each in clocks] == [ClockKind.LIVE, ClockKind.SCALED]
     assert run_virtual(main) == ClockKind.VIRTUAL
+
+
+def test_virtual_time_at_a_speed_keeps_its_moments() -> None:
+    async def main(clock: VirtualClock) -> tuple[float, float, int]:
+        start = clock.now()
+        clock.set_speed(1440.0)
+        assert (clock.speed, clock.pending_speed) == (1.0, 1440.0)
+        await clock.sleep(3600.0)
+        return clock.monotonic(), clock.speed, clock.now() - start
+
+    real, speed, process = run_virtual(main, 0)
+    assert speed == 1440.0
+    assert 0 <= process - 3600 * NS <= 1440
+    assert real == pytest.approx(0.5 + (3600.0 - 0.5) / 1440.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("speed", [7.0, 240.0, 1440.0])
+def test_a_sleep_never_ends_before_its_moment(speed: float) -> None:
+    async def main(clock: VirtualClock) -> None:
+        clock.set_speed(speed)
+        await clock.sleep(1.0)
+        for nanoseconds in (1, 3, 100, 239, 1441, 123_456_789):
+            end = clock.now() + nanoseconds
+            await clock.sleep(nanoseconds / NS)
+            assert clock.now() >= end
+
+    run_virtual(main, 0)

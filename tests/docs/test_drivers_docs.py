@@ -16,6 +16,12 @@ from drivers.driver import LinkState, Model, Outcome
 from drivers.modbus import REFUSALS, ModbusOptions, Watchdog
 from drivers.modbus_points import ModbusPoint
 from drivers.mtsics import BalanceField, MtSicsOptions, MtSicsPoint
+from drivers.nta_folder import NtaFolderOptions, NtaFolderPoint
+from drivers.nta_ledger import KINDS
+from drivers.nta_values import WRITABLE, NtaField, unit_of
+from drivers.nta_watch import State
+from drivers.opcua_options import Mode, OpcUaOptions, OpcUaWatchdog, Trigger
+from drivers.opcua_points import DataType, OpcUaPoint
 from drivers.registry import driver_types
 from evcontrol import quality
 from evcontrol.plant.load import parse_plant
@@ -28,7 +34,9 @@ SHIPPED = (Path(__file__).parents[2] / "config" / "plants" / "tff.yaml").read_te
 
 MODELS: dict[str, tuple[tuple[type[Model], str], ...]] = {
     "modbus-tcp": ((ModbusOptions, "### Options"), (Watchdog, "`watchdog`:"), (ModbusPoint, "### Point")),
+    "opc-ua": ((OpcUaOptions, "### Options"), (OpcUaWatchdog, "`watchdog`:"), (OpcUaPoint, "### Point")),
     "mt-sics": ((MtSicsOptions, "### Options"), (MtSicsPoint, "### Point")),
+    "nta-folder": ((NtaFolderOptions, "### Options"), (NtaFolderPoint, "### Point")),
 }
 TABLES = [(driver, model, after) for driver, models in MODELS.items() for model, after in models]
 
@@ -66,7 +74,12 @@ def test_every_field_is_named_and_none_that_does_not_exist(driver: str, model: t
     assert set(rows(driver, after)) == set(model.model_fields)
 
 
-@pytest.mark.parametrize(("driver", "model", "after"), TABLES[:4], ids=lambda value: getattr(value, "__name__", value))
+WITH_DEFAULTS = [one for one in TABLES if one[1] not in (MtSicsPoint, NtaFolderPoint)]
+
+
+@pytest.mark.parametrize(
+    ("driver", "model", "after"), WITH_DEFAULTS, ids=lambda value: getattr(value, "__name__", value)
+)
 def test_every_default_is_the_one_of_the_code(driver: str, model: type[Model], after: str) -> None:
     for name, (_, default, *_) in rows(driver, after).items():
         assert default.strip("`").removesuffix(".0") == shown(model.model_fields[name].default), name
@@ -85,6 +98,22 @@ def shown(default: Any) -> str:
     return str(default)
 
 
+def test_every_value_of_a_counter_has_its_unit_and_its_range() -> None:
+    told = rows("nta-folder", "| Value |")
+    assert list(told) == [field.value for field in NtaField]
+    for field in NtaField:
+        unit, is_text = unit_of(field)
+        cell, meaning = told[field.value]
+        assert cell == ("text" if is_text else unit or "-"), field
+        assert meaning.startswith("writable: ") is (field in WRITABLE), field
+    for field, (low, high, _) in WRITABLE.items():
+        if field is not NtaField.KIND:
+            assert f"{low:.0f} to {high:.0f}" in told[field.value][1], field
+    assert ", ".join(f"{code} {kind}" for code, kind in enumerate(KINDS) if code) in told["kind"][1]
+    states = re.findall(r"(\d) (\w+)", told["state"][1])
+    assert states == [(str(state.value), state.name.lower()) for state in State]
+
+
 def words_of(kind: type[StrEnum]) -> Iterator[str]:
     return (f"`{member.value}`" for member in kind)
 
@@ -97,6 +126,9 @@ def test_every_choice_is_named() -> None:
         values = rows("modbus-tcp", "### Point")[name][0]
         assert [f"`{value}`" for value in re.findall(r"`(\w+)`", values)] == list(words_of(kind))
     assert all(word in section("mt-sics") for word in words_of(BalanceField))
+    for name, kind in (("mode", Mode), ("trigger", Trigger)):
+        assert re.findall(r"`\w+`", rows("opc-ua", "### Options")[name][0]) == list(words_of(kind))
+    assert all(kind.value in section("opc-ua") for kind in DataType)
     assert all(word in REFERENCE for word in words_of(LinkState))
     assert all(f"| {outcome.value} |" in REFERENCE for outcome in Outcome)
 

@@ -31,6 +31,7 @@ TABLES: dict[str, type[schema.Section]] = {
     "Under `on_bad`:": schema.OnBadSection,
     "## interlocks": schema.InterlockSection,
     "## alarms": schema.AlarmSection,
+    "## influxdb": schema.InfluxSection,
 }
 
 
@@ -44,14 +45,20 @@ def told(heading: str) -> dict[str, tuple[str, str]]:
     return found
 
 
-SPECIAL = {(schema.TagSection, "unit"): "plain number", (schema.WriteSection, "within"): "10 s"}
+SPECIAL = {
+    (schema.TagSection, "unit"): ("", "plain number"),
+    (schema.WriteSection, "within"): (10.0, "10 s"),
+    (schema.InfluxSection, "timeout"): (10.0, "10 s"),
+    (schema.InfluxSection, "longest_pause"): (30.0, "30 s"),
+}
 
 
 def default_of(name: str, section: type[schema.Section]) -> str:
     default = section.model_fields[name].default
     if (section, name) in SPECIAL:
-        assert default in ("", 10.0)
-        return SPECIAL[section, name]
+        value, told = SPECIAL[section, name]
+        assert default == value
+        return told
     if default is PydanticUndefined:
         return "required"
     if isinstance(default, StrEnum):

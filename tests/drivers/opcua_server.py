@@ -1,8 +1,13 @@
 """An OPC UA server of asyncua's, as a process of its own: ``python opcua_server.py PORT [OPTION...]``.
 
-It prints its port when it listens and then does what it is told, one JSON object a line: ``{"set": {NAME: value}}``,
-``{"status": {NAME: code}}``, ``{"writes": 1}`` (prints what was written since the start). Options: ``swap`` puts another
-namespace before the plant's, ``user=PASSWORD`` lets in only the user ``op``, ``refuse=NAME`` refuses to write it.
+It tells its port when it listens, and then does what it is told, a JSON object a line, and answers each with a line:
+``{"set": {NAME: value}}``, ``{"status": {NAME: code}}``, ``{"forget": 1}`` (all subscriptions), ``{"skip": 1}`` (the
+number of a notification), ``{"year": YEAR}`` (of the time of its sources from now on; null: as it is), and
+``{"writes": 1}`` and ``{"sessions": 1}`` (answer with what was written since the start, and the number of clients).
+
+Options: ``swap`` puts another namespace before the plant's, ``user=PASSWORD`` lets in only the user ``op``,
+``refuse=NAME`` refuses writes to it, ``many=COUNT`` has so many variables more, ``every=SECONDS`` changes these by
+itself, ``slowest=SECONDS`` is the shortest time between two notifications.
 """
 
 from __future__ import annotations
@@ -12,12 +17,13 @@ import json
 import logging
 import sys
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from asyncua import Server, ua
-from asyncua.server.user_managers import UserManager
 from asyncua.crypto.permission_rules import User, UserRole
+from asyncua.server.user_managers import UserManager
 
 URI = "urn:test:bioreactor"
 OTHER = "urn:test:other"
@@ -31,6 +37,7 @@ VARIABLES: dict[str, tuple[Any, str]] = {
     "SMALL": (-3, "SByte"),
     "REMOTE": (True, "Boolean"),
     "WORD": ("air", "String"),
+    "NOTE": ("lot 7", "String"),
     "LIST": ([1.0, 2.0], "Double"),
     "WHEN": (datetime(2026, 1, 1, tzinfo=UTC), "DateTime"),
     "HEARTBEAT": (4294967294, "UInt32"),
@@ -50,65 +57,127 @@ class OneUser(UserManager):
         return User(role=UserRole.User) if (username, password) == ("op", self._password) else None
 
 
-async def serve(port: int, options: list[str]) -> None:
-    password = next((o.removeprefix("user=") for o in options if o.startswith("user=")), None)
-    refused = {o.removeprefix("refuse=") for o in options if o.startswith("refuse=")}
-    many = next((int(o.removeprefix("many=")) for o in options if o.startswith("many=")), 0)
-    server = Server(user_manager=None if password is None else OneUser(password))
-    await server.init()
-    server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
-    if password is not None:
-        server.set_identity_tokens([ua.UserNameIdentityToken])
-    server.set_endpoint(f"opc.tcp://127.0.0.1:{port}/plant")
-    for uri in (OTHER, URI) if "swap" in options else (URI, OTHER):
-        await server.register_namespace(uri)
-    index = await server.get_namespace_index(URI)
-    folder = await server.nodes.objects.add_object(ua.NodeId("BR", index), f"{index}:BR")
-    nodes = {}
-    written: list[tuple[str, Any]] = []
-    variables = VARIABLES | {f"V{i}": (float(i), "Double") for i in range(many)}
-    for name, (value, kind) in variables.items():
-        variant = ua.Variant(value, ua.VariantType[kind])
-        nodes[name] = await folder.add_variable(ua.NodeId(f"BR.{name}", index), f"{index}:{name}", variant)
-        await nodes[name].set_writable()
-    names = {node.nodeid: name for name, node in nodes.items()}
-    plain = server.iserver.attribute_service.write
+class Plant:
+    """The server, its variables, and what was written to them."""
 
-    async def write(params: ua.WriteParameters, *rest: Any, **more: Any) -> list[ua.StatusCode]:
-        """Note and refuse before asyncua takes the values."""
-        results = []
-        for item in params.NodesToWrite:
-            name = names.get(item.NodeId)
-            if name in refused:
-                results.append(ua.StatusCode(ua.StatusCodes.BadOutOfRange))
-                continue
-            if name is not None:
-                written.append((name, item.Value.Value.Value))
-                item.Value.SourceTimestamp = datetime.now(UTC)
-            results += await plain(ua.WriteParameters([item]), *rest, **more)
-        return results
+    def __init__(self, port: int, options: list[str]) -> None:
+        self.port = port
+        given = dict(option.split("=", 1) if "=" in option else (option, "") for option in options)
+        self.password = given.get("user")
+        self.refused = given.get("refuse")
+        self.uris = (OTHER, URI) if "swap" in given else (URI, OTHER)
+        self.more = [f"V{i}" for i in range(int(given.get("many", "0")))]
+        self.slowest_s = float(given.get("slowest", "0"))
+        self.every_s = float(given.get("every", "0"))
+        self.variables = VARIABLES | dict.fromkeys(self.more, (0.0, "Double"))
+        self.nodes: dict[str, ua.NodeId] = {}
+        self.written: list[tuple[str, Any]] = []
+        self.year: int | None = None
+        self.server = Server(user_manager=None if self.password is None else OneUser(self.password))
 
-    server.iserver.attribute_service.write = write  # type: ignore[method-assign]
-    orders: asyncio.Queue[str] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
+    async def serve(self) -> None:
+        await self._build()
+        orders: asyncio.Queue[str] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
 
-    def listen() -> None:
-        for line in sys.stdin:
-            loop.call_soon_threadsafe(orders.put_nowait, line)
+        def listen() -> None:
+            for line in sys.stdin:
+                loop.call_soon_threadsafe(orders.put_nowait, line)
 
-    async with server:
-        threading.Thread(target=listen, daemon=True).start()
-        print(server.bserver.port, flush=True)
+        async with self.server:
+            threading.Thread(target=listen, daemon=True).start()
+            tell(self.server.bserver.port)
+            changing = asyncio.create_task(self._change())
+            while not changing.done():
+                order = json.loads(await orders.get())
+                await self._obey(order)
+                tell(self._answer(order))
+
+    async def _build(self) -> None:
+        server = self.server
+        await server.init()
+        server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        if self.password is not None:
+            server.set_identity_tokens([ua.UserNameIdentityToken])
+        server.set_endpoint(f"opc.tcp://127.0.0.1:{self.port}/plant")
+        for uri in self.uris:
+            await server.register_namespace(uri)
+        index = await server.get_namespace_index(URI)
+        folder = await server.nodes.objects.add_object(ua.NodeId("BR", index), f"{index}:BR")
+        for name, (value, kind) in self.variables.items():
+            variant = ua.Variant(value, ua.VariantType[kind])
+            node = await folder.add_variable(ua.NodeId(f"BR.{name}", index), f"{index}:{name}", variant)
+            await node.set_writable()
+            self.nodes[name] = node.nodeid
+        names = {node: name for name, node in self.nodes.items()}
+        service = server.iserver.attribute_service
+        plain = service.write
+
+        async def write(params: Any, *rest: Any, **more: Any) -> list[ua.StatusCode]:
+            """Note and refuse before asyncua takes the values."""
+            results = []
+            for item in params.NodesToWrite:
+                name = names.get(item.NodeId)
+                if name is not None:
+                    self.written.append((name, item.Value.Value.Value))
+                    item.Value.SourceTimestamp = self._source_time()
+                if name is not None and name == self.refused:
+                    results.append(ua.StatusCode(ua.StatusCodes.BadOutOfRange))
+                else:
+                    results += await plain(ua.WriteParameters(NodesToWrite=[item]), *rest, **more)
+            return results
+
+        service.write = write
+        create = server.iserver.subscription_service.create_subscription
+
+        async def create_subscription(params: Any, *rest: Any, **more: Any) -> ua.CreateSubscriptionResult:
+            interval_ms = max(params.RequestedPublishingInterval, 1000 * self.slowest_s)
+            return await create(replace(params, RequestedPublishingInterval=interval_ms), *rest, **more)
+
+        server.iserver.subscription_service.create_subscription = create_subscription
+
+    async def _obey(self, order: dict[str, Any]) -> None:
+        if "year" in order:
+            self.year = order["year"]
+        for name, value in order.get("set", {}).items():
+            await self._put(name, value)
+        for name, code in order.get("status", {}).items():
+            await self.server.write_attribute_value(self.nodes[name], ua.DataValue(ua.Variant(), ua.StatusCode(code)))
+        subscriptions = self.server.iserver.subscription_service
+        if "forget" in order:
+            await subscriptions.delete_subscriptions(list(subscriptions.subscriptions))
+        if "skip" in order:
+            for subscription in subscriptions.subscriptions.values():
+                subscription._notification_seq += 1
+
+    def _answer(self, order: dict[str, Any]) -> Any:
+        if "sessions" in order:
+            return len(self.server.bserver.clients)
+        return self.written if "writes" in order else "done"
+
+    def _source_time(self) -> datetime:
+        now = datetime.now(UTC)
+        return now if self.year is None else now.replace(year=self.year, day=min(now.day, 28))
+
+    async def _put(self, name: str, value: Any) -> None:
+        variant = ua.Variant(value, ua.VariantType[self.variables[name][1]])
+        await self.server.write_attribute_value(
+            self.nodes[name], ua.DataValue(variant, SourceTimestamp=self._source_time())
+        )
+
+    async def _change(self) -> None:
+        value = 0.0
         while True:
-            order = json.loads(await orders.get())
-            for name, value in order.get("set", {}).items():
-                kind = ua.VariantType[variables[name][1]]
-                data = ua.DataValue(ua.Variant(value, kind), SourceTimestamp=datetime.now(UTC))
-                await server.write_attribute_value(nodes[name].nodeid, data)
-            for name, code in order.get("status", {}).items():
-                await server.write_attribute_value(nodes[name].nodeid, ua.DataValue(ua.Variant(), ua.StatusCode(code)))
-            print(json.dumps(written if "writes" in order else "done"), flush=True)
+            await asyncio.sleep(self.every_s or 3600.0)
+            value += 1.0
+            for name in self.more:
+                await self._put(name, value)
+
+
+def tell(what: Any) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), sys.argv[2:]))
+    asyncio.run(Plant(int(sys.argv[1]), sys.argv[2:]).serve())

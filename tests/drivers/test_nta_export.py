@@ -279,7 +279,7 @@ def mutated(draw: st.DrawFn) -> tuple[int, bytes]:
                 if digits:
                     at = draw(st.sampled_from(digits))
                     lines[i] = lines[i][:at] + str(draw(st.integers(0, 9))).encode() + lines[i][at + 1 :]
-            case "lose":
+            case "lose" if len(lines) > 1:
                 del lines[i]
             case "double":
                 lines.insert(i, lines[i])

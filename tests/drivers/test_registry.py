@@ -12,6 +12,7 @@ from drivers import registry
 from drivers.driver import BoundPoint, LinkState, Model
 from drivers.modbus import ModbusDriver
 from drivers.mtsics import MtSicsDriver
+from drivers.nta_folder import NtaFolderDriver
 from drivers.opcua import OpcUaDriver
 from drivers.registry import GROUP, UnknownDriverError, driver_type, driver_types
 from evcontrol.clock import LiveClock
@@ -20,18 +21,23 @@ from tests.drivers.build import tag
 OPTIONS = {
     "modbus-tcp": {"host": "h"},
     "mt-sics": {"port": "/dev/ttyUSB0"},
+    "nta-folder": {"worklists": "w", "exports": "e"},
     "opc-ua": {"url": "opc.tcp://h:4840/", "namespace": "urn:n"},
 }
 POINTS = {
     "modbus-tcp": {"table": "holding", "address": 0, "type": "uint16"},
     "mt-sics": {"field": "weight"},
+    "nta-folder": {"field": "conc_stock"},
     "opc-ua": {"node": "TT"},
 }
+
+UNITS = {"nta-folder": "particle/mL"}
 
 
 def test_the_shipped_drivers_are_found_by_name() -> None:
     assert driver_type("modbus-tcp") is ModbusDriver
     assert driver_type("mt-sics") is MtSicsDriver
+    assert driver_type("nta-folder") is NtaFolderDriver
     assert driver_type("opc-ua") is OpcUaDriver
     assert set(OPTIONS) <= set(driver_types())
 
@@ -42,7 +48,7 @@ def test_a_misspelt_driver_is_told_with_the_nearest_name() -> None:
 
 
 def test_a_driver_that_is_like_none_is_told_with_all_names() -> None:
-    with pytest.raises(UnknownDriverError, match="there are modbus-tcp, mt-sics"):
+    with pytest.raises(UnknownDriverError, match="there are modbus-tcp, mt-sics, nta-folder"):
         driver_type("xyz")
 
 
@@ -70,7 +76,12 @@ def test_every_driver_is_made_by_its_models_and_begins_disconnected(name: str) -
     assert issubclass(kind.options_model, Model)
     point = kind.point_model.model_validate(POINTS[name])
     clock = LiveClock()
-    driver = kind("dev", kind.options_model.model_validate(OPTIONS[name]), [BoundPoint(tag(0, "t", "g"), point)], clock)
+    driver = kind(
+        "dev",
+        kind.options_model.model_validate(OPTIONS[name]),
+        [BoundPoint(tag(0, "t", UNITS.get(name, "g")), point)],
+        clock,
+    )
     assert driver.name == "dev"
     assert driver.link.state is LinkState.DISCONNECTED
     assert driver.on_link is None

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulators.devices.registers import Fault, ModbusFault
-from simulators.devices.skid import WATCHDOG_SCANS
 from simulators.devices.skid_registers import (
     DEFAULTS,
     HOLDING,
@@ -20,6 +19,7 @@ from simulators.devices.skid_registers import (
     TRIP_WATCHDOG,
     Holding,
 )
+from simulators.devices.watchdog import WATCHDOG_SCANS
 from simulators.plant import TffPlant
 from tests.simulators.drive import feed, fill, permeate, put, read, run, stop_at
 
@@ -60,7 +60,7 @@ def test_watchdog_trips_at_its_time_and_not_before(seconds: float, step: float) 
 @pytest.mark.parametrize("scan", [0.05, 0.5, 1.5, 6.0])
 def test_watchdog_is_never_shorter_than_three_scans(scan: float) -> None:
     plant = TffPlant()
-    plant.skid.nominal_step_s = scan
+    plant.skid.watchdog.nominal_step_s = scan
     put(plant, WATCHDOG=1.0)
     at_least = max(1.0, WATCHDOG_SCANS * scan)
     assert at_least - 1e-6 <= trip_time(plant, scan) <= at_least + scan + 1e-6
@@ -68,7 +68,7 @@ def test_watchdog_is_never_shorter_than_three_scans(scan: float) -> None:
 
 def test_one_late_scan_does_not_trip_the_watchdog() -> None:
     plant = TffPlant()
-    plant.skid.nominal_step_s = 1.5
+    plant.skid.watchdog.nominal_step_s = 1.5
     put(plant, WATCHDOG=5.0)
     feed(plant)
     plant.step(60.0)

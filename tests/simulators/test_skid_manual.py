@@ -8,8 +8,9 @@ from ruamel.yaml import YAML
 
 from simulators.devices import skid_registers as registers
 from simulators.devices.registers import Fault, ModbusFault
-from simulators.devices.skid import SENSORS, WATCHDOG_SCANS, WIRE_SCAN_S
+from simulators.devices.skid import SENSORS
 from simulators.devices.skid_registers import FQ_STOP, HOLDING, INPUT, INPUT_WORDS, Holding
+from simulators.devices.watchdog import WATCHDOG_SCANS
 from simulators.fault_models import Fault as FaultModel
 from simulators.faults import TimedFault, load_faults
 from simulators.plant import TffPlant
@@ -131,7 +132,7 @@ def test_one_discrete_input_and_one_coil() -> None:
 
 
 def test_controller_scan_and_floor_of_the_watchdog() -> None:
-    assert STEP_S == WIRE_SCAN_S == 0.05
+    assert STEP_S == 0.05
     assert WATCHDOG_SCANS == 3
     assert "three controller scans (3 x 50 ms at real speed" in text(PAGE)
 

@@ -15,11 +15,15 @@ from typing import Any, Self
 
 from evcontrol.api.client import Client, EngineGoneError
 from evcontrol.api.picture import Picture
-from evcontrol.api.schema import BatchCommand, BatchView, StartBatch
+from evcontrol.api.schema import BatchCommand, BatchView, PromptView, StartBatch
+from evcontrol.cli.demo_bench import Bench
+from evcontrol.cli.demo_script import answer_to, load_script
 from evcontrol.cli.people import add_person
 
 CONFIG = Path(__file__).parents[2] / "config"
 PLANT = CONFIG / "plants" / "tff.yaml"
+CELL = CONFIG / "plants" / "demo.yaml"
+EV_BATCH = CONFIG / "recipes" / "ev-batch.yaml"
 USER, PASSWORD = "olivia", "correct horse battery"
 BOUND_S = 60.0
 """Longest real time for anything that is waited for."""
@@ -50,8 +54,12 @@ procedure:
 class Processes:
     """Use as an async context manager; every process that it started is gone afterwards."""
 
-    def __init__(self, data: Path, speed: float = 30.0) -> None:
+    def __init__(self, data: Path, speed: float = 30.0, plant: Path = PLANT, serve: tuple[str, ...] = ()) -> None:
+        """``plant`` is served; on another than the skid's people answer and work as in the demo."""
         self.data = data
+        self.plant = plant
+        self._serve = serve
+        self._script = load_script() if plant != PLANT else None
         self.speed = speed
         self.simulators: asyncio.subprocess.Process
         self.engine: asyncio.subprocess.Process
@@ -85,14 +93,15 @@ class Processes:
     async def start_simulators(self) -> None:
         """Simulated instruments; returns when they listen."""
         where = self.data / "run" / "simulators.json"
-        self.simulators = await self._start("simulate", str(PLANT), "--data", str(self.data))
+        self.simulators = await self._start("simulate", str(self.plant), "--data", str(self.data))
         await self._until_file(where, self.simulators)
 
     async def start_engine(self) -> None:
         """The engine, and a person who is signed on; returns when both are there."""
+        endpoints = self.data / "run" / "simulators.json"
         self.engine = await self._start(
-            "serve", str(PLANT), "--data", str(self.data), "--endpoints", str(self.data / "run" / "simulators.json"),
-            "--speed", str(self.speed), "--listen", "127.0.0.1:0",
+            "serve", str(self.plant), "--data", str(self.data), "--endpoints", str(endpoints),
+            "--speed", str(self.speed), "--listen", "127.0.0.1:0", *self._serve,
         )  # fmt: skip
         await self._until_file(self.data / "run" / "endpoint.json", self.engine)
         self.client = Client.of(self.data)
@@ -115,9 +124,10 @@ class Processes:
 
     # -- a person -------------------------------------------------------------------------------------------------
 
-    async def start_batch(self, recipe: str = SHORT) -> None:
+    async def start_batch(self, recipe: str = SHORT, **parameters: str) -> None:
         """Start a batch."""
-        view = await self.client.start_batch(StartBatch(recipe=recipe, recipe_name="short.yaml", purpose="test"))
+        start = StartBatch(recipe=recipe, recipe_name="short.yaml", purpose="test", parameters=parameters)
+        view = await self.client.start_batch(start)
         self.batch = view.summary.batch
 
     async def command(self, command: str, reason: str = "test") -> BatchView:
@@ -203,9 +213,20 @@ class Processes:
     async def _answer(self) -> None:
         for prompt in self.picture.prompts:
             if prompt.batch == self.batch and prompt.prompt not in self._answered:
-                value = next(v for key, v in ANSWERS.items() if key in prompt.text)
                 self._answered.add(prompt.prompt)
-                await self.client.answer(prompt.batch, prompt.prompt, value)
+                await self._answer_one(prompt)
+
+    async def _answer_one(self, prompt: PromptView) -> None:
+        if self._script is None:
+            value = next(v for key, v in ANSWERS.items() if key in prompt.text)
+            await self.client.answer(prompt.batch, prompt.prompt, value)
+            return
+        answer, bench = answer_to(prompt, self._script), Bench(self.data / "run" / "simulators.json")
+        given = await bench.measure(answer.truth) if answer.truth else answer.value
+        if answer.do:
+            await bench.do(answer.do)
+        password = PASSWORD if prompt.meaning else ""
+        await self.client.answer(prompt.batch, prompt.prompt, given, answer.comment, password)
 
     async def _start(self, *arguments: str) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
