@@ -15,6 +15,8 @@ from ui.trace import Trace
 
 MAX_SPANS = 40
 """So many Bad spans are shaded in one chart; of more, the latest."""
+MOST_LINES = 14
+"""A grid of more lines than that would be in the way of what it is for."""
 
 
 class Chart:
@@ -62,7 +64,7 @@ class Chart:
         self._shade(low, high)
 
     def _draw_grid(self, low: float, high: float, bottom: float, top: float) -> None:
-        """Lines at the major ticks; the library's own grid costs several times as much."""
+        """Lines at the numbered ticks; the library's own grid costs several times as much."""
         xs: list[float] = []
         ys: list[float] = []
         for tick in _majors(self._plot.getAxis("left"), bottom, top, self._plot.vb.height()):
@@ -100,8 +102,10 @@ def _padded(low: float, high: float) -> tuple[float, float]:
 
 
 def _majors(axis: Any, low: float, high: float, size: float) -> list[float]:
-    """The major ticks of an axis; none before it was painted once, since a time axis knows no fonts until then."""
+    """The ticks of an axis that have a number, as far as they are few; none before it was painted once, since a time axis knows no fonts until then."""
     if isinstance(axis, pg.DateAxisItem) and not hasattr(axis, "fontMetrics"):
         return []
     levels = axis.tickValues(low, high, max(size, 10.0))
-    return [float(tick) for tick in levels[0][1]] if levels else []
+    ticks = [float(tick) for tick in levels[0][1]] if levels else []
+    finer = [float(tick) for tick in levels[1][1]] if len(levels) > 1 else []
+    return ticks + finer if len(ticks) + len(finer) <= MOST_LINES else ticks

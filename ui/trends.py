@@ -272,7 +272,7 @@ class Trends(View):
         if not self.traces:
             self._legend.say("Choose tags on the left.", Tone.DIM)
             return
-        shaded = "      hatched: Bad" if any(chart.shaded for chart in self.charts) else ""
+        shaded = "&nbsp;&nbsp;&nbsp;&nbsp; ▨ hatched: Bad" if any(chart.shaded for chart in self.charts) else ""
         parts = []
         for tag in self.traces:
             colour = (theme.STALE if self.stale else self._colours[tag]).name()
