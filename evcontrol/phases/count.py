@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from evcontrol.clock import NS
 from evcontrol.journal.events import Kind
 from evcontrol.phases.cells import HOUR_NS
 from evcontrol.procedure.context import HoldRequiredError
@@ -48,23 +47,28 @@ class Count(Phase):
     async def running(self) -> None:
         """Number, take, request, wait, put down."""
         context = self.context
-        number = int(await context.once("number", self._next))
+        # A count that failed is made anew with a sample of its own, once a person restarts.
+        number = int(await context.once(f"number {self._failures}", self._next))
         await context.set_tag("LAST_SAMPLE", number)
         sample, kind = f"S-{number:06d}", str(context.arguments["kind"])
         container, dilution = self._container(kind), context.number("dilution")
         how = f"dilute it 1:{dilution:g}" if dilution > 1.0 else "do not dilute it"
         where = f" ({container})" if container else ""
         text = f"Take sample {sample} of the {kind}{where}, {how}, label it and load the counter"
-        await context.ask("loaded", PromptKind.CONFIRM, text)
-        if "taken" not in context.progress:
+        await context.ask(f"loaded {number}", PromptKind.CONFIRM, text)
+        if f"taken {number}" not in context.progress:
             body = {"sample": sample, "container": container, "volume_ml": context.number("volume"), "label": kind}
             await context.event(Kind.SAMPLE_TAKEN, body)
-            await context.record("taken", True)
+            await context.record(f"taken {number}", True)
         await self._request(number, kind, dilution)
         await self._wait(number)
         if "counted" not in context.progress:
             await self._put_down(number, sample, kind, container)
             await context.record("counted", True)
+
+    @property
+    def _failures(self) -> int:
+        return int(self.context.progress.get("failed", 0))
 
     def _next(self) -> int:
         """One above every number that the counter or this plant has used."""
@@ -96,10 +100,12 @@ class Count(Phase):
         end = clock.now() + round(context.number("within") * HOUR_NS)
         there = context.condition(f"RESULT_REQUEST >= {number} or STATE = failed")
         await context.until(there, tolerance_s=TOLERANCE_S, unless=lambda: clock.now() >= end)
-        if context.rooms.image.text(f"{context.unit}.STATE") == "failed":
-            raise HoldRequiredError(f"the counter could not give a result of worklist {number}: look at its exports")
-        if context.value("RESULT_REQUEST") != number:
-            raise HoldRequiredError(f"no result of worklist {number} after {(clock.now() - end) / NS / 3600.0:+.1f} h")
+        if context.value("RESULT_REQUEST") == number:
+            return
+        failed = context.rooms.image.text(f"{context.unit}.STATE") == "failed"
+        await context.record("failed", self._failures + 1)
+        trouble = "the counter could not give a result" if failed else "no result in time"
+        raise HoldRequiredError(f"{trouble} of worklist {number}: look at its exports; a restart takes a new sample")
 
     async def _put_down(self, number: int, sample: str, kind: str, container: str) -> None:
         context = self.context

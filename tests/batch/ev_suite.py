@@ -49,7 +49,7 @@ class EvSuite:
         folders = {name: data / "counter" / name for name in ("worklists", "exports")}
         for folder in folders.values():
             folder.mkdir(parents=True, exist_ok=True)
-        self._poll_counter = plug_in_counter(self.sim, **folders)
+        self.poll_counter = plug_in_counter(self.sim, **folders)
         self.script: Script = load_script()
         self.plant = load_plant(PLANT, self._endpoints())
         self.each_step: list[Callable[[], None]] = []
@@ -169,7 +169,7 @@ class EvSuite:
             if self.clock.speed > 1.0:
                 self.sim.pace(STEP_S * self.clock.speed)
             self.sim.step((now - last) / NS)
-            self._poll_counter()
+            self.poll_counter()
             last = now
             for look in self.each_step:
                 look()
