@@ -48,7 +48,7 @@ def main() -> int:
     options = argparse.ArgumentParser()
     options.add_argument("--plant", type=Path, default=shipped("plants/demo.yaml"))
     options.add_argument("--recipe", type=Path, default=shipped("recipes/ev-batch.yaml"))
-    options.add_argument("--phase", default="concentrate")
+    options.add_argument("--phase", default="condition")
     options.add_argument("--out", type=Path, default=IMAGES)
     asked = options.parse_args()
     with tempfile.TemporaryDirectory() as directory:

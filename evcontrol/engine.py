@@ -327,7 +327,7 @@ class Engine:
             if f"{unit}.STATE" in self.plant.internal:
                 self.image.set_internal(f"{unit}.STATE", run.state.value)
             if f"{unit}.PHASE" in self.plant.internal:
-                self.image.set_internal(f"{unit}.PHASE", ", ".join(run.running()))
+                self.image.set_internal(f"{unit}.PHASE", ", ".join(run.running(unit)))
             if run.ended:
                 self._spawn_once(self.gate.make_safe(unit, f"{run.id} has ended", batch=run.id), f"{unit} at rest")
 

@@ -133,9 +133,9 @@ class BatchRun:
         """Why the procedure is in its state."""
         return self.root.reason
 
-    def running(self) -> list[str]:
-        """Paths of the phases that have begun and not ended."""
-        return [element.path for element in self._phases() if element.active]
+    def running(self, unit: str = "") -> list[str]:
+        """Paths of the phases that have begun and not ended, on one unit or on any."""
+        return [e.path for e in self._phases() if e.active and (not unit or e.bound.unit == unit)]
 
     def elements(self) -> list[ElementStatus]:
         """All elements in the order of the procedure."""
