@@ -40,6 +40,11 @@ CHARTS: Final = (
     Chart("Pressures", ("PT_FEED", "PT_RET", "PT_PERM")),
     Chart("Permeate conductivity", ("CT",)),
     Chart("Cross-flow", ("FT_FEED",)),
+    Chart("Oxygen", ("AT_DO", "DO_SP_WORK")),
+    Chart("pH", ("AT_PH",)),
+    Chart("Glucose and lactate", ("AT_GLC", "AT_LAC")),
+    Chart("Recirculation", ("FT_CIRC",)),
+    Chart("Vessel, pool and clarified medium", ("WT_VESSEL", "WT_POOL", "WT_CLAR")),
 )
 
 

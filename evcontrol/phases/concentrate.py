@@ -101,6 +101,7 @@ class Concentrate(Phase):
 
         await filter_to_weight(context, "WT_RET", start["target_g"], rising=False, show=show)
         await context.for_seconds(FILL_S, "weights come to rest")
+        weights.confirm(context, start)
         await context.result("VCF", round(start["total_g"] / total_g(context), 3), "x")
         await context.result("retentate", round(total_g(context), 2), "g")
         await context.result("permeate", round(context.value("WT_PERM") - start["perm_g"], 2), "g")
@@ -141,6 +142,7 @@ class Diafilter(Phase):
             await context.record("done", True)
         await self._make_up(start)
         await context.for_seconds(FILL_S, "weights come to rest")
+        weights.confirm(context, start)
         permeate = context.value("WT_PERM") - start["perm_g"]
         await context.result("diavolumes", round(permeate / start["total_g"], 3), "DV")
         await context.result("permeate", round(permeate, 2), "g")

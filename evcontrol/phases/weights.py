@@ -21,6 +21,8 @@ TOLERANCE = 0.04
 This is for balances and vessels that changed; small leaks are for the liquid balance of the record.
 """
 SCANS_APART = 4
+GROSS = 2.5
+"""Times the tolerance from which on one scan is enough."""
 PERMEATE, RETENTATE = "permeate vessel", "retentate vessel"
 
 
@@ -56,9 +58,9 @@ def tolerance_g(start: dict[str, float]) -> float:
 
 
 def guard(context: PhaseContext, start: dict[str, float]) -> Look:
-    """A check for each scan: HoldRequiredError when the balances do not agree for some scans.
+    """A check for each scan: HoldRequiredError when the balances do not agree, a little for some scans or grossly.
 
-    One scan proves nothing: skid and balances are read one after another, and liquid flows between.
+    A little in one scan proves nothing: skid and balances are read one after another, and liquid flows between.
     """
     apart = 0
 
@@ -66,13 +68,17 @@ def guard(context: PhaseContext, start: dict[str, float]) -> Look:
         nonlocal apart
         moved = moved_g(context, start)
         apart = apart + 1 if abs(moved) > tolerance_g(start) else 0
-        if apart >= SCANS_APART:
-            raise HoldRequiredError(
-                f"the balances do not agree: {moved:+.1f} g came from nowhere since the filtration began; look for a "
-                "leak, a changed vessel or a balance that was re-zeroed, then restart"
-            )
+        if apart >= SCANS_APART or abs(moved) > GROSS * tolerance_g(start):
+            raise _disagreement(moved)
 
     return look
+
+
+def confirm(context: PhaseContext, start: dict[str, float]) -> None:
+    """With everything at rest: HoldRequiredError when the balances do not agree; no weight that lies ends a filtration."""
+    moved = moved_g(context, start)
+    if abs(moved) > tolerance_g(start):
+        raise _disagreement(moved)
 
 
 async def settle(context: PhaseContext, start: dict[str, float], target_on: str) -> dict[str, float]:
@@ -99,3 +105,10 @@ async def settle(context: PhaseContext, start: dict[str, float], target_on: str)
         changed["target_g"] = round(changed["target_g"] + moved, 2)
     await context.record("start", changed)
     return changed
+
+
+def _disagreement(moved: float) -> HoldRequiredError:
+    return HoldRequiredError(
+        f"the balances do not agree: {moved:+.1f} g came from nowhere since the filtration began; look for a leak, "
+        "a changed vessel or a balance that was re-zeroed, then restart"
+    )
