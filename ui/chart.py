@@ -104,7 +104,7 @@ def _padded(low: float, high: float) -> tuple[float, float]:
 def _majors(axis: Any, low: float, high: float, size: float) -> list[float]:
     """The ticks of an axis that have a number, as far as they are few.
 
-    None before it was painted once: a time axis knows no fonts until then.
+    None before it was painted once, since a time axis knows no fonts until then.
     """
     if isinstance(axis, pg.DateAxisItem) and not hasattr(axis, "fontMetrics"):
         return []

@@ -48,8 +48,9 @@ def state_of(picture: Picture, unit: str) -> str:
 
 
 def phase_of(picture: Picture, unit: str) -> str:
-    """The phase that runs on a unit."""
-    return picture.value_text(f"{unit}.PHASE")
+    """The names of the phases that run, without where they stand in the procedure."""
+    paths = picture.value_text(f"{unit}.PHASE").split(", ")
+    return ", ".join(path.rpartition("/")[2] for path in paths)
 
 
 def content_of(picture: Picture, unit: str) -> str:

@@ -29,12 +29,12 @@ class UnitPage(View):
         self.tags = Table(
             f"unit.{unit}.tags",
             [
-                Column("Tag", 19),
+                Column("Tag", 18),
                 Column("Description", 0),
                 Column("Value", 11, numeric=True),
                 Column("Unit", 8),
-                Column("Range", 13),
-                Column("Quality", 20),
+                Column("Range", 12),
+                Column("Quality", 25),
                 Column("Owner", 16),
             ],
             tree=True,

@@ -29,7 +29,7 @@ from evcontrol.api.schema import (
     Value,
 )
 
-_LARGE = 1e8
+_LARGE = 1e7
 """Numbers from here on are shown with an exponent: nobody counts the digits of a concentration of particles."""
 
 
