@@ -75,7 +75,7 @@ def guard(context: PhaseContext, start: dict[str, float]) -> Look:
 
 
 def confirm(context: PhaseContext, start: dict[str, float]) -> None:
-    """With everything at rest: HoldRequiredError when the balances do not agree; no weight that lies ends a filtration."""
+    """With everything at rest: HoldRequiredError when the balances do not agree. No weight that lies ends a batch."""
     moved = moved_g(context, start)
     if abs(moved) > tolerance_g(start):
         raise _disagreement(moved)
