@@ -61,4 +61,4 @@ def test_a_culture_is_forwarded_whole_though_the_server_was_away(tmp_path: Path)
 def test_a_whole_batch_is_forwarded_whole_though_the_server_was_away(tmp_path: Path) -> None:
     recipe = EV_BATCH.read_text(encoding="utf-8")
     short = {"expansion_time": "8 h", "conditioning_time": "14 h", "interval": "7 h"}
-    asyncio.run(_forwarded(tmp_path, recipe, "condition", 420.0, **short))
+    asyncio.run(_forwarded(tmp_path, recipe, "expand", 420.0, **short))
