@@ -198,10 +198,11 @@ def test_a_worker_that_is_killed_at_any_moment_leaves_nothing_out(
     story.keep(story.scans(400))
     pause = threading.Event()
     for _ in range(4):
-        worker = Worker(tmp_path, to)
+        story.keep(story.scans(10))  # so that there is something to send, whatever the one before has sent
         before = len(gateway.writes)
+        worker = Worker(tmp_path, to)
         until(lambda before=before: len(gateway.writes) > before)  # type: ignore[misc]
-        story.keep(story.scans(20))
+        story.keep(story.scans(10))
         pause.wait(chance.uniform(0.0, 0.15))
         worker.kill()
     worker = Worker(tmp_path, to)
