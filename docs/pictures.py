@@ -35,7 +35,7 @@ BATCH = "B-0001"
 WHEN_DV = 3.0
 """Diavolumes exchanged when the display is taken."""
 CHARTS = 3
-"""How many charts of the report are shown: weights, transmembrane pressure, flux."""
+"""How many charts of the report are shown: oxygen, pH, glucose and lactate of the culture."""
 COLUMNS = 104
 
 
