@@ -11,6 +11,7 @@ import pyqtgraph as pg
 from PySide6.QtWidgets import QApplication
 
 from ui import theme
+from ui.garbage import collected_here
 from ui.link import Address, Link
 from ui.scene import Scene
 from ui.window import Console
@@ -39,6 +40,7 @@ def run(address: Address, recipes: Path | None = None) -> int:
     app.setApplicationName("evcontrol")
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     prepare(app)
-    window = make(address, recipes)
-    window.show()
-    return int(app.exec())
+    with collected_here():
+        window = make(address, recipes)
+        window.show()
+        return int(app.exec())

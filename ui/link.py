@@ -11,6 +11,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,11 +63,21 @@ class Address:
 
 
 @dataclass(frozen=True)
-class _Reply:
-    """What came of a request, and who is told."""
+class _Asked:
+    """Who waits for an answer, and what is called. Never leaves the window's thread, where it also has to end."""
 
     owner: QObject
-    tell: Callable[[Any], None]
+    work: Callable[[Client], Awaitable[Any]]
+    done: Callable[[Any], None]
+    failed: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """What came of the request of that number."""
+
+    number: int
+    done: bool
     what: Any
 
 
@@ -95,6 +106,8 @@ class Link(QObject):
         self._acting_url = ""
         self._acting_token = ""
         self._heard = 0.0
+        self._numbers = count()
+        self._asked: dict[int, _Asked] = {}
         self._replied.connect(self._tell, Qt.ConnectionType.QueuedConnection)
 
     # -- called in the window's thread -------------------------------------------------------------------------------
@@ -118,7 +131,7 @@ class Link(QObject):
         failed: Callable[[str], None],
     ) -> None:
         """Ask for something that is only looked at; one of the two is called later, if ``owner`` is still there."""
-        self._begin(self._answer(owner, self._reading, work, done, failed))
+        self._begin(self._answer(self._note(owner, work, done, failed), self._reading))
 
     def act(
         self,
@@ -128,7 +141,7 @@ class Link(QObject):
         failed: Callable[[str], None],
     ) -> None:
         """Do something in the name of the signed-on person; the same as for :meth:`read` otherwise."""
-        self._begin(self._answer(owner, self._signed_on, work, done, failed))
+        self._begin(self._answer(self._note(owner, work, done, failed), self._signed_on))
 
     def sign_on(
         self, owner: QObject, who: tuple[str, str, str], done: Callable[[Session], None], failed: Callable[[str], None]
@@ -138,7 +151,7 @@ class Link(QObject):
         async def work(client: Client) -> Session:
             return await self._open_session(client, *who)
 
-        self._begin(self._answer(owner, self._stranger, work, done, failed))
+        self._begin(self._answer(self._note(owner, work, done, failed), self._stranger))
 
     def sign_off(self) -> None:
         """Close the session."""
@@ -147,8 +160,20 @@ class Link(QObject):
     @Slot(object)
     def _tell(self, reply: _Reply) -> None:
         """Hand an answer over, if who asked is still there."""
-        if isValid(reply.owner):
-            reply.tell(reply.what)
+        asked = self._asked.pop(reply.number)
+        if isValid(asked.owner):
+            (asked.done if reply.done else asked.failed)(reply.what)
+
+    def _note(
+        self,
+        owner: QObject,
+        work: Callable[[Client], Awaitable[T]],
+        done: Callable[[T], None],
+        failed: Callable[[str], None],
+    ) -> int:
+        number = next(self._numbers)
+        self._asked[number] = _Asked(owner, work, done, failed)
+        return number
 
     # -- in the link's thread ----------------------------------------------------------------------------------------
 
@@ -239,19 +264,12 @@ class Link(QObject):
                 raise EngineGoneError(f"the engine has said nothing for {SILENT_S:.0f} s")
         reader.result()
 
-    async def _answer(
-        self,
-        owner: QObject,
-        client_of: Callable[[], Client],
-        work: Callable[[Client], Awaitable[T]],
-        done: Callable[[T], None],
-        failed: Callable[[str], None],
-    ) -> None:
-        tell: Callable[[Any], None] = failed
+    async def _answer(self, number: int, client_of: Callable[[], Client]) -> None:
+        done = False
         what: Any
         try:
-            what = await work(client_of())
-            tell = done
+            what = await self._asked[number].work(client_of())
+            done = True
         except SignedOffError:
             what = "nobody is signed on"
         except ApiError as error:
@@ -263,7 +281,7 @@ class Link(QObject):
             what = f"{error}. Look before you try again: it may have been done"
         except Exception as error:  # noqa: BLE001  (whatever it is, a person gets one line)
             what = f"not understood ({type(error).__name__}: {error})"
-        self._replied.emit(_Reply(owner, tell, what))
+        self._replied.emit(_Reply(number, done, what))
 
     def _reading(self) -> Client:
         if self._watching is None:

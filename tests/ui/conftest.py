@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from evcontrol.access import people
 from ui.app import make, prepare
+from ui.garbage import collected_here
 from ui.link import Address
 from ui.window import Console
 
@@ -76,8 +77,10 @@ def consoles(qtbot: QtBot, _look: None) -> Iterator[MakeConsole]:
         qtbot.waitExposed(console)
         return console
 
-    yield new
-    for console in made:
-        console.close()
-        console.deleteLater()
-    qtbot.wait(1)
+    with collected_here():
+        yield new
+        for console in made:
+            console.close()
+            console.deleteLater()
+        made.clear()
+        qtbot.wait(1)
