@@ -10,9 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final, Literal
-
-from pydantic import Field, model_validator
+from typing import ClassVar, Final
 
 from drivers.connection import (
     Connection,
@@ -25,37 +23,23 @@ from drivers.connection import (
     answer_within,
 )
 from drivers.driver import BoundPoint, Link, LinkState, Model, Outcome, WriteResult
+from drivers.framing import LINES
 from drivers.mtsics_telegram import ERRORS, GRAMS, Weight, is_identity, parse_serial_number, parse_weight
-from drivers.transport import LineTransport, SerialSettings, open_line
+from drivers.serial_options import SerialOptions
+from drivers.transport import Line, open_line
 from evcontrol.clock import Clock
 from evcontrol.quality import BAD_CONFIGURATION, BAD_DECODING, BAD_NOT_CONNECTED, BAD_TIMEOUT, GOOD, is_bad
 from evcontrol.signals import Frame, make_frame
 
-_SEND_WEIGHT: Final = b"SI"
-_SEND_SERIAL_NUMBER: Final = b"I4"
+_SEND_WEIGHT: Final = b"SI\r\n"
+_SEND_SERIAL_NUMBER: Final = b"I4\r\n"
 
 
-class MtSicsOptions(Model):
+class MtSicsOptions(SerialOptions):
     """One balance on its line."""
 
-    port: Annotated[str, Field(min_length=1)]
-    """Device path (``/dev/ttyUSB0``, ``COM3``) or ``socket://host:8001``."""
-    baudrate: Annotated[int, Field(gt=0)] = 9600
-    bytesize: Literal[7, 8] = 8
-    parity: Literal["N", "E", "O"] = "N"
-    stopbits: Literal[1, 2] = 1
-    timeout_s: Annotated[float, Field(gt=0, le=10)] = 1.0
-    """Real seconds within which every answer must come."""
     serial_number: str | None = None
     """Serial number of the balance that belongs here; another one is refused."""
-
-    @model_validator(mode="after")
-    def _socket_has_host_and_port(self) -> MtSicsOptions:
-        if self.port.startswith("socket://"):
-            host, _, port = self.port.removeprefix("socket://").rstrip("/").rpartition(":")
-            if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-                raise ValueError("port is not socket://HOST:PORT")
-        return self
 
 
 class BalanceField(StrEnum):
@@ -90,7 +74,7 @@ class MtSicsDriver:
         points: Sequence[BoundPoint],
         clock: Clock,
         *,
-        connect: Callable[[MtSicsOptions], Awaitable[LineTransport]] | None = None,
+        connect: Callable[[MtSicsOptions], Awaitable[Line]] | None = None,
         on_link: Callable[[Link], None] | None = None,
     ) -> None:
         if not isinstance(options, MtSicsOptions):
@@ -100,11 +84,11 @@ class MtSicsDriver:
         self._clock = clock
         self._points = [(bound.tag.index, _factor(name, bound)) for bound in points]
         self._tags = frozenset(bound.tag.name for bound in points)
-        self.connect: Callable[[MtSicsOptions], Awaitable[LineTransport]] = connect or _open_line
+        self.connect: Callable[[MtSicsOptions], Awaitable[Line]] = connect or open_line
         self.on_link = on_link
         self._serial_number: str | None = None
         self._in_step = False
-        self._connection: Connection[LineTransport] = Connection(
+        self._connection: Connection[Line] = Connection(
             clock, self._open, self._handshake, options.timeout_s, self._tell_link
         )
 
@@ -143,14 +127,14 @@ class MtSicsDriver:
         """Nothing to feed."""
         return False
 
-    async def _open(self) -> LineTransport:
+    async def _open(self) -> Line:
         return await self.connect(self._options)
 
     def _tell_link(self, link: Link) -> None:
         if self.on_link is not None:
             self.on_link(link)
 
-    async def _handshake(self, line: LineTransport) -> str:
+    async def _handshake(self, line: Line) -> str:
         """Ask the balance for its serial number; LinkRefusedError when another one is expected."""
         self._in_step = False
         answer = await answer_within(self._options.timeout_s, self._identity(line))
@@ -165,8 +149,8 @@ class MtSicsDriver:
         words = f'serial number "{number}"'
         return words if before in (None, number) else f'{words}: another balance than "{before}" before'
 
-    async def _identity(self, line: LineTransport) -> bytes:
-        return await line.request(_SEND_SERIAL_NUMBER, lambda got: not is_identity(got) and got not in ERRORS)
+    async def _identity(self, line: Line) -> bytes:
+        return await line.request(_SEND_SERIAL_NUMBER, LINES, lambda got: not is_identity(got) and got not in ERRORS)
 
     async def _weight(self) -> Weight:
         deadline = asyncio.get_running_loop().time() + self._options.timeout_s
@@ -184,16 +168,16 @@ class MtSicsDriver:
             quality = BAD_CONFIGURATION if refused else BAD_TIMEOUT if busy else BAD_NOT_CONNECTED
             return Weight(quality, reason=str(error))
 
-    async def _poll(self, line: LineTransport) -> Weight:
+    async def _poll(self, line: Line) -> Weight:
         """Ask for the weight; after an unreadable line first get into step again.
 
         A balance answers in the order in which it was asked, so once it has told its serial number no older weight
         can follow.
         """
         if not self._in_step:
-            await line.request(_SEND_SERIAL_NUMBER, lambda got: parse_serial_number(got) is None)
+            await line.request(_SEND_SERIAL_NUMBER, LINES, lambda got: parse_serial_number(got) is None)
         self._in_step = False
-        weight = parse_weight(await line.request(_SEND_WEIGHT, is_identity))
+        weight = parse_weight(await line.request(_SEND_WEIGHT, LINES, is_identity))
         self._in_step = weight.quality != BAD_DECODING
         return weight
 
@@ -219,9 +203,3 @@ def _reading(weight: Weight, factor: Decimal | None) -> tuple[float, int]:
 
 def _shown(line: bytes) -> str:
     return repr(line.decode("ascii", "backslashreplace"))
-
-
-async def _open_line(options: MtSicsOptions) -> LineTransport:
-    return await open_line(
-        SerialSettings(options.port, options.baudrate, options.bytesize, options.parity, options.stopbits)
-    )
