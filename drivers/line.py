@@ -49,6 +49,9 @@ class Tap(Protocol):
     def received(self, data: bytes) -> None:
         """These came in, in one piece."""
 
+    def lost(self, reason: str) -> None:
+        """The line is gone."""
+
     def close(self) -> None:
         """The line is closed."""
 
@@ -60,6 +63,9 @@ class NoTap:
         """Nothing."""
 
     def received(self, data: bytes) -> None:
+        """Nothing."""
+
+    def lost(self, reason: str) -> None:
         """Nothing."""
 
     def close(self) -> None:

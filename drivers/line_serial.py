@@ -127,6 +127,7 @@ class SerialLine:
                 self._settle(job.answer, error)
             except Exception as error:  # noqa: BLE001  (whatever it is, whoever waits has to hear of it)
                 words = f"port {self._options.port}: {_port_words(error)}"
+                self._tap.lost(words)
                 self._settle(self.lost, words)
                 self._settle(job.answer, LinkLostError(words))
                 return
@@ -138,8 +139,8 @@ class SerialLine:
         if self._is_over(job):
             return None
         self.unasked = unasked
+        self._tap.sent(job.data)
         if job.data:
-            self._tap.sent(job.data)
             port.write(job.data)
         received = bytearray()
         while job.wanted is not None and not self._is_over(job):

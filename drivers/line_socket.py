@@ -59,6 +59,7 @@ class SocketLine(asyncio.Protocol):
         if not self.lost.done():
             words = os_error_words(error) if isinstance(error, OSError) else "the other end closed the connection"
             self.lost.set_result(words)
+            self._tap.lost(words)
         self._more.set()
 
     async def request(
@@ -97,7 +98,7 @@ class SocketLine(asyncio.Protocol):
         await asyncio.sleep(0)  # lets the loop fetch what has come already, so that it is thrown away too
         self.unasked = len(self._received)
         self._received.clear()
+        self._tap.sent(data)
         if self._transport is not None and not self.lost.done() and data:
-            self._tap.sent(data)
             self._transport.write(data)
         self._silence.begins(self._options.seconds_for(data))

@@ -20,6 +20,8 @@ class SerialOptions(Model):
     stopbits: Literal[1, 2] = 1
     timeout_s: Annotated[float, Field(gt=0, le=10)] = 1.0
     """Real seconds within which every answer must come."""
+    capture: str | None = None
+    """File to which every byte of this line is appended, for a replay (see :mod:`drivers.capture`)."""
 
     @model_validator(mode="after")
     def _socket_has_host_and_port(self) -> Self:

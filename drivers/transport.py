@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from drivers.capture import Capture
 from drivers.framing import Framing
 from drivers.line import MAX_TELEGRAM, Skip, skip_none
 from drivers.line_process import InProcessLine, in_process, in_process_bytes
@@ -50,6 +51,11 @@ async def open_line(options: SerialOptions, silence_s: float = 0.0) -> Line:
     that need a pause. Raises OSError or ``LinkLostError`` when it cannot be opened, ``LinkRefusedError`` when there
     is no such kind of port.
     """
-    if options.port.startswith("socket://"):
-        return await SocketLine.open(options, silence_s)
-    return await SerialLine.open(options, silence_s)
+    kind = SocketLine if options.port.startswith("socket://") else SerialLine
+    tap = Capture.beside(options.capture, options.port)
+    try:
+        return await kind.open(options, silence_s, tap)
+    except BaseException:
+        if tap is not None:
+            tap.close()
+        raise
