@@ -16,6 +16,8 @@ _BUILT_IN: Final = {
     "mt-sics": "drivers.mtsics:MtSicsDriver",
     "nta-folder": "drivers.nta_folder:NtaFolderDriver",
     "opc-ua": "drivers.opcua:OpcUaDriver",
+    "pendotech-pressuremat": "drivers.pendotech:PendotechDriver",
+    "sartorius-sbi": "drivers.sbi:SbiDriver",
 }
 """The project's own, also found in a checkout that is not installed."""
 

@@ -69,6 +69,10 @@ class Bus:
             self._received = b""
         return said
 
+    def told(self, data: bytes) -> bytes:
+        """What arrives of something that an instrument says without being asked."""
+        return b"" if self.fault is LineFault.SILENT else self._spoilt(data)
+
     def forget(self) -> None:
         """Lose what is not whole, as when the cable is pulled."""
         self._received = b""

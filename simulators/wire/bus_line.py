@@ -49,10 +49,18 @@ class BusLine:
         os.close(self._slave)
         self._master = self._slave = -1
 
-    def _read(self) -> None:
+    def send(self, data: bytes) -> None:
+        """Send bytes; lost when the port is not there or nobody takes them."""
+        if not data or not self.plugged:
+            return
         try:
-            said = self.bus.hear(os.read(self._master, 4096))
-            if said:
-                os.write(self._master, said)
+            os.write(self._master, data)
         except BlockingIOError:
             return  # nobody reads, and the port's buffer is full: a line without flow control loses it
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._master, 4096)
+        except BlockingIOError:
+            return
+        self.send(self.bus.hear(data))
