@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ def sessions_in(file: Path, count: int) -> list[list[Piece]]:
     for _ in range(2000):
         if file.exists() and file.read_text(encoding="utf-8").count('"close"') == count:
             break
-        time.sleep(0.01)
+        threading.Event().wait(0.01)
     sessions = read_capture(file)
     assert len(sessions) == count
     return sessions
@@ -156,7 +156,7 @@ def test_a_file_that_cannot_be_written_is_told_and_the_line_works_on(kind: str, 
         for _ in range(2000):
             if logs:
                 break
-            time.sleep(0.01)
+            threading.Event().wait(0.01)
     assert [(entry["event"], entry["file"]) for entry in logs] == [("capture_not_written", str(file))]
 
 
@@ -174,7 +174,7 @@ def test_what_a_slow_disk_did_not_take_is_told_in_the_file_and_not_replayed(
     for _ in range(2000):
         if not capture._waiting.full():
             break
-        time.sleep(0.005)
+        threading.Event().wait(0.005)
     capture.sent(b"later")
     capture.close()
     late.join(10)
