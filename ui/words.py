@@ -13,6 +13,8 @@ _ALARM_STATES = {
     "unacknowledged": "active, unacknowledged",
     "acknowledged": "active, acknowledged",
     "returned": "returned to normal, unacknowledged",
+    "shelved": "shelved",
+    "out of service": "out of service",
 }
 _STATES = {
     "Running": "▶ Running",
