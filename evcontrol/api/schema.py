@@ -184,7 +184,8 @@ class InterlockView(Message):
 class AlarmView(Message):
     """An alarm that is neither normal nor suppressed by design (ISA-18.2).
 
-    ``until`` is when a shelved one comes back by itself, ``first_out`` whether it was the first of its group.
+    ``until`` is when a shelved one comes back by itself, ``first_out`` whether it was the first of its group,
+    ``shelve_longest`` for how many seconds of process time it may be shelved.
     """
 
     alarm: str
@@ -197,6 +198,7 @@ class AlarmView(Message):
     corrective_action: str
     until: int = 0
     first_out: bool = False
+    shelve_longest: float = 0.0
 
 
 class Status(Message):

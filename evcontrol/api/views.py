@@ -168,6 +168,7 @@ def alarms(engine: Engine) -> list[AlarmView]:
             corrective_action=alarm.spec.corrective_action,
             until=alarm.until,
             first_out=alarm.first_out,
+            shelve_longest=alarm.spec.shelve_longest_s,
         )
         for alarm in engine.alarms.states()
         if alarm.state not in (AlarmStatus.NORMAL, AlarmStatus.SUPPRESSED)
