@@ -116,7 +116,8 @@ def parse_frame(line: bytes, *, totaliser: bool) -> DataFrame | None:
         return None
     values = [Decimal(number) for number in numbers]
     total = values[5] if totaliser else None
-    return DataFrame(words[0], *values[:5], total, gas, frozenset(status))
+    pressure, temperature, volumetric, mass, setpoint = values[:5]
+    return DataFrame(words[0], pressure, temperature, volumetric, mass, setpoint, total, gas, frozenset(status))
 
 
 def parse_full_scale(line: bytes) -> FullScale | None:

@@ -43,6 +43,7 @@ class LinkablePump:
         self.revolutions = 0.0
         self._left: float | None = None
         self._to_go = 0.0
+        self._enquired_of = False
 
     @property
     def running(self) -> bool:
@@ -79,6 +80,7 @@ class LinkablePump:
         """Come back from a loss of power: without a number, local, standing still at 0 rpm."""
         self.number, self.remote, self.rpm, self.clockwise = 0, False, 0.0, True
         self.state, self.error, self._left, self._to_go = State.IDLE, 0, None, 0.0
+        self._enquired_of = False
 
     def take_over(self, **settings: float | bool) -> None:
         """Somebody switches it to local and changes ``rpm``, ``clockwise`` or ``running`` at its panel."""
@@ -92,12 +94,14 @@ class LinkablePump:
     def _enquired(self) -> bytes:
         if self.number or (self.before is not None and not self.before.number):
             return b""
+        self._enquired_of = True
         return STX + f"P?{self.kind}".encode() + CR
 
     def _numbered(self, number: int) -> bytes:
-        if not 1 <= number <= 89 or (self.before is not None and not self.before.number):
+        """Only the one that has just answered ENQ takes a number."""
+        if not 1 <= number <= 89 or not self._enquired_of:
             return b""
-        self.number = number
+        self._enquired_of, self.number = False, number
         return ACK
 
     def _carry_out(self, letter: bytes, argument: bytes) -> bytes:
