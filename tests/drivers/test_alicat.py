@@ -26,7 +26,6 @@ from evcontrol.quality import (
 )
 from simulators.devices.alicat import ControllerParameters, MassFlowController
 from simulators.devices.bus import Bus, LineFault, cut_at_cr
-from tests.drivers.build import link_is
 from tests.drivers.pump_rig import Rig, on_bus
 
 FIELDS = ("mass_flow", "volumetric_flow", "pressure", "temperature", "setpoint", "held", "locked")
@@ -42,10 +41,10 @@ def controllers(**first: Any) -> Bus:
     )
 
 
-def on_controllers(test: Any, bus: Bus | None = None, ready: bool = True, **changed: Any) -> None:
+def on_controllers(test: Any, bus: Bus | None = None, **changed: Any) -> None:
     points = [{"address": a, "field": f, "writable": f == "setpoint"} for a in "AB" for f in FIELDS]
     points.append({"address": "B", "field": "total"})
-    on_bus(AlicatDriver, bus or controllers(), points, test, ready=ready, controllers={"A": AIR | changed, "B": N2})
+    on_bus(AlicatDriver, bus or controllers(), points, test, controllers={"A": AIR | changed, "B": N2})
 
 
 def controller(rig: Rig, letter: str = "A") -> MassFlowController:
@@ -75,11 +74,7 @@ def test_controllers_are_found_named_and_read_by_questions_only() -> None:
 def test_a_setpoint_is_sent_once_and_confirmed_by_the_next_answer() -> None:
     async def test(rig: Rig) -> None:
         rig.heard()
-        result = (
-            await rig.write(A_setpoint=15.44, B_setpoint=0.25)
-            if False
-            else await rig.driver.write({"A.setpoint": 15.44, "B.setpoint": 0.25})
-        )
+        result = await rig.driver.write({"A.setpoint": 15.44, "B.setpoint": 0.25})
         assert {each.outcome for each in result.values()} == {Outcome.CONFIRMED}
         assert [c for c in rig.heard() if not QUESTIONS.fullmatch(c)] == [b"AS 15.440", b"BS 250.00"]
         assert (controller(rig).setpoint, controller(rig, "B").setpoint) == (15.44, 250.0)
@@ -306,9 +301,10 @@ def test_whatever_a_controller_sends_a_reading_is_its_flow_or_bad_and_ends_in_ti
 
 def test_a_device_that_does_not_tell_its_range_is_refused() -> None:
     async def test(rig: Rig) -> None:
-        await link_is(rig.driver, LinkState.READY, 10, "A: it does not tell its ranges and units")
+        assert "A: it does not tell its ranges and units" in rig.driver.link.reason
+        assert await rig.qualities("A.") == {BAD_CONFIGURATION}
 
-    on_controllers(test, controllers(firmware="5v12.0-R22"), ready=False)
+    on_controllers(test, controllers(firmware="5v12.0-R22"))
 
 
 @pytest.mark.parametrize("field", ["mass_flow", "held", "total"])

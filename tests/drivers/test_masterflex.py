@@ -106,7 +106,6 @@ def test_a_drive_that_says_no_and_goes_is_confirmed_by_what_it_does() -> None:
         one = pump(rig)
         one.remote, one.rpm = True, 10.0
         real = one.hear
-        one.hear = lambda command: b"\x15" if real(command) == b"\x06" else real(command)  # type: ignore[method-assign]
         one.hear = lambda command: (  # type: ignore[method-assign]
             (real(command), b"\x15")[1] if command == b"\x02P01G0\r" else real(command)
         )
