@@ -13,7 +13,6 @@ from drivers.driver import Model
 from drivers.framing import LINES
 from drivers.sbi_telegram import is_weight, parse_serial_number, weight_of
 from drivers.transport import Line
-from evcontrol.quality import BAD_DECODING
 
 _PRINT: Final = b"\x1bP\r\n"
 _SERIAL_NUMBER: Final = b"\x1bx2_\r\n"
@@ -25,7 +24,7 @@ class SbiOptions(BalanceOptions):
     unit: Literal["g", "kg", "mg"] | None = None
     """The unit that the balance shows; without it a weight in motion is Bad, because its line has no unit."""
     auto_print: bool = False
-    """The balance prints by itself: only listen, and never send a print command (which would switch that off)."""
+    """The balance prints by itself: wait for that, and never send a print command (which would switch it off)."""
 
 
 class SbiPoint(BalancePoint):
@@ -37,18 +36,15 @@ class SbiDriver(BalanceDriver[SbiOptions]):
 
     options_model: ClassVar[type[Model]] = SbiOptions
     point_model: ClassVar[type[Model]] = SbiPoint
-    _in_step = False
     _seen: str | None = None
     """The unit that the balance showed when it was last at rest."""
     _prints = False
     """Whether weights came between the question for the serial number and its answer."""
 
     async def _identity(self, line: Line) -> bytes:
-        self._in_step = False
         prints = _Prints()
         answer = await line.request(_SERIAL_NUMBER, LINES, prints)
         self._prints = prints.heard
-        self._in_step = parse_serial_number(answer) is not None
         return answer
 
     def _number_in(self, answer: bytes) -> str | None:
@@ -61,27 +57,15 @@ class SbiDriver(BalanceDriver[SbiOptions]):
         return words
 
     async def _poll(self, line: Line) -> Weight:
-        """The weight of now: what was printed before we asked is never taken for it.
+        """The weight of now: one that was printed before we asked, by itself or by a key, is never taken for it.
 
-        A balance answers in the order in which it was asked. So after anything unreadable, and when anything had come
-        unasked (its own printing, a key pressed at it), the serial number is asked for in between: what comes after it
-        was printed after the question.
+        A balance answers in the order in which it was asked. So the serial number is asked for first: what comes after
+        it was printed after the question.
         """
         if self._options.auto_print:
-            return self._weight_in(await line.request(b"", LINES, _Begun()))
-        if not self._in_step:
-            await self._step(line)
-        answer = await line.request(_PRINT, LINES)
-        if line.unasked:
-            await self._step(line)
-            answer = await line.request(_PRINT, LINES)
-        weight = self._weight_in(answer)
-        self._in_step = weight.quality != BAD_DECODING
-        return weight
-
-    async def _step(self, line: Line) -> None:
-        self._in_step = False
+            return self._weight_in(await line.request(_SERIAL_NUMBER, LINES, _After(self._serial_number)))
         await line.request(_SERIAL_NUMBER, LINES, lambda got: parse_serial_number(got) != self._serial_number)
+        return self._weight_in(await line.request(_PRINT, LINES))
 
     def _weight_in(self, line: bytes) -> Weight:
         weight, self._seen = weight_of(line, self._options.unit, self._seen)
@@ -103,11 +87,13 @@ class _Prints:
         return weight or first
 
 
-class _Begun:
-    """Passes over the first line, which may have begun before we listened."""
+class _After:
+    """Passes over everything up to the serial number, and that itself."""
 
-    _passed = False
+    def __init__(self, number: str | None) -> None:
+        self._number = number
+        self._heard = False
 
-    def __call__(self, _line: bytes) -> bool:
-        before, self._passed = self._passed, True
+    def __call__(self, line: bytes) -> bool:
+        before, self._heard = self._heard, self._heard or parse_serial_number(line) == self._number
         return not before

@@ -63,9 +63,8 @@ class SbiBalance:
         return self._line()
 
     def step(self, dt_s: float) -> None:
-        """Let ``dt_s`` seconds of process time pass."""
+        """Let ``dt_s`` seconds of process time pass for the printing; who has the cell steps it."""
         self._time_s += dt_s
-        self.cell.step(dt_s)
 
     def _asked_to_print(self) -> bytes:
         if not self.settings.toggles:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from drivers.capture import MOST_WAITING, Capture, CaptureError, Event, read_capture
+from drivers.capture import MOST_WAITING, Capture, CaptureError, Event, Piece, read_capture
 from drivers.connection import LinkLostError
 from drivers.driver import LinkState
 from drivers.framing import LINES
@@ -56,6 +57,8 @@ def test_a_recorded_session_is_replayed_to_the_same_readings(kind: str, tmp_path
     assert [seen[0], seen[1], seen[3]] == [good] * 3
     assert seen[2]["W"][1] == BAD_TIMEOUT
 
+    sessions_in(file, 2)
+
     async def main() -> None:
         played = replay(file)
         one = reader("sartorius-sbi", POINTS, connect=played, timeout_s=TIMEOUT_S)
@@ -91,7 +94,7 @@ def test_every_piece_is_in_the_file_in_order_and_in_its_direction(kind: str, tmp
         await line.close()
 
     asyncio.run(main())
-    (session,) = session_of(file)
+    (session,) = sessions_in(file, 1)
     events = [(piece.event, piece.data) for piece in session if piece.data != b"r\r\n"]
     assert events[0] == (Event.SENT, b"q\r\n")
     assert b"".join(data for event, data in events if event is Event.RECEIVED) == b"first second\r\n"
@@ -101,13 +104,15 @@ def test_every_piece_is_in_the_file_in_order_and_in_its_direction(kind: str, tmp
     assert times[-1] >= 0.1
 
 
-def session_of(file: Path) -> list[Any]:
-    """The sessions, once the last one is complete."""
-    for _ in range(1000):
-        if file.exists() and '"close"' in file.read_text(encoding="utf-8"):
+def sessions_in(file: Path, count: int) -> list[list[Piece]]:
+    """The sessions, once so many are complete."""
+    for _ in range(2000):
+        if file.exists() and file.read_text(encoding="utf-8").count('"close"') == count:
             break
-        asyncio.run(asyncio.sleep(0.01))
-    return read_capture(file)
+        threading.Event().wait(0.01)
+    sessions = read_capture(file)
+    assert len(sessions) == count
+    return sessions
 
 
 def test_sessions_are_appended_and_a_line_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
@@ -148,10 +153,10 @@ def test_a_file_that_cannot_be_written_is_told_and_the_line_works_on(kind: str, 
 
     with capture_logs() as logs:
         asyncio.run(main())
-        for _ in range(500):
+        for _ in range(2000):
             if logs:
                 break
-            asyncio.run(asyncio.sleep(0.01))
+            threading.Event().wait(0.01)
     assert [(entry["event"], entry["file"]) for entry in logs] == [("capture_not_written", str(file))]
 
 
@@ -166,8 +171,10 @@ def test_what_a_slow_disk_did_not_take_is_told_in_the_file_and_not_replayed(
         capture.sent(b"%d" % number)
     late = type(capture._thread)(target=capture._write)
     late.start()
-    while capture._waiting.full():
-        pass
+    for _ in range(2000):
+        if not capture._waiting.full():
+            break
+        threading.Event().wait(0.005)
     capture.sent(b"later")
     capture.close()
     late.join(10)

@@ -86,7 +86,7 @@ def test_a_balance_is_found_named_and_read_in_both_forms(kind: str, long: bool, 
     async def test(one: Reader, rig: Rig, _there: SbiBalance) -> None:
         assert one.driver.link.reason == 'serial number "SIM00001"'
         assert await one.read() == {"W": (100.0, GOOD), "REST": (1.0, GOOD)}
-        assert rig.bus.heard == [b"\x1bx2_", b"\x1bP"]
+        assert rig.bus.heard == [b"\x1bx2_", b"\x1bx2_", b"\x1bP"]
 
     on_balance(kind, tmp_path, test, balance(SbiSettings(long=long)))
 
@@ -98,7 +98,7 @@ def test_a_weight_in_motion_is_good_and_says_so_when_the_unit_is_configured(kind
     async def test(one: Reader, _rig: Rig, there: SbiBalance) -> None:
         pan.grams = 200.0
         for _ in range(5):
-            there.step(0.1)
+            there.cell.step(0.1)
         readings = await one.read()
         assert readings["W"][1] == GOOD_DYNAMIC
         assert 100 < readings["W"][0] < 200
@@ -114,7 +114,7 @@ def test_a_weight_in_motion_is_bad_when_the_unit_is_not_configured(tmp_path: Pat
         assert (await one.read())["W"] == (100.0, GOOD)
         pan.grams = 200.0
         for _ in range(5):
-            there.step(0.1)
+            there.cell.step(0.1)
         assert bad(await one.read()) == BAD_CONFIGURATION
 
     on_balance("pty", tmp_path, test, balance(load=pan), unit=None)
@@ -168,7 +168,7 @@ def test_a_weight_in_kg_comes_in_the_tag_s_unit(tmp_path: Path) -> None:
         (LineFault.SILENT, BAD_TIMEOUT),
         (LineFault.HALF, BAD_TIMEOUT),
         (LineFault.GARBAGE, BAD_TIMEOUT),
-        (LineFault.MERGED, BAD_DECODING),
+        (LineFault.MERGED, BAD_TIMEOUT),
     ],
 )
 def test_a_line_at_fault_is_bad_and_good_again_afterwards(
@@ -213,11 +213,11 @@ def test_a_weight_that_came_unasked_is_never_the_answer_of_now(kind: str, tmp_pa
         old = there.hear(b"\x1bP")
         pan.grams = 900.0
         for _ in range(100):
-            there.step(0.1)
+            there.cell.step(0.1)
         for cut in range(len(old) + 1):
             rig.send(old * 2 + old[:cut])
-            readings = await one.read()
-            assert is_bad(readings["W"][1]) or readings["W"] == (900.0, GOOD)
+            weight = (await one.read())["W"]
+            assert is_bad(weight[1]) or weight == (900.0, GOOD)
         assert await one.good("W") == (900.0, GOOD)
 
     on_balance(kind, tmp_path, test, balance(load=pan))
