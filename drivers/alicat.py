@@ -29,11 +29,11 @@ from drivers.alicat_telegram import DataFrame, Statistic
 from drivers.driver import BoundPoint, Model, Outcome, WriteResult
 from drivers.framing import CR_LINES
 from drivers.multidrop import (
+    FAILURES,
     Bus,
     MisfitError,
     MultidropDriver,
     MultidropOptions,
-    NoAnswerError,
     Reading,
     Station,
     UnreadableAnswerError,
@@ -222,6 +222,10 @@ class GasStation:
             return GasField.SETPOINT, f"{value:g} is beyond 0 to {highest:g}, the range of controller {self._letter}"
         return None
 
+    def is_urgent(self, values: Mapping[str, float]) -> bool:
+        """Nothing is: a setpoint is sent only to the right controller with the right gas."""
+        return False
+
     async def write(self, bus: Bus, values: Mapping[str, float]) -> Mapping[str, WriteResult]:
         """Send the setpoint, and see that the controller has it."""
         result = await self._written(bus, values[GasField.SETPOINT] / self._factors[GasField.SETPOINT])
@@ -230,7 +234,7 @@ class GasStation:
     async def _written(self, bus: Bus, value: float) -> WriteResult:
         try:
             before = await self._frame(bus)
-        except (NoAnswerError, UnreadableAnswerError) as error:
+        except FAILURES as error:
             return WriteResult(Outcome.REJECTED, f"not sent: {error}")
         if refusal := self._refusal(before):
             return WriteResult(Outcome.REJECTED, refusal)
@@ -240,7 +244,7 @@ class GasStation:
             answer = await self._ask(bus, telegram.set_setpoint(self._letter, wanted))
             refused = telegram.is_refusal(answer)
             after = await self._frame(bus)
-        except (NoAnswerError, UnreadableAnswerError) as error:
+        except FAILURES as error:
             return WriteResult(Outcome.UNKNOWN, f"sent, and {error}")
         if after.setpoint == wanted:
             return WriteResult(Outcome.CONFIRMED)

@@ -42,6 +42,10 @@ class MisfitError(Exception):
     """It is not the instrument that belongs at this address; the message says why."""
 
 
+FAILURES: Final = (NoAnswerError, UnreadableAnswerError, MisfitError)
+"""What asking one instrument raises when the line itself is well."""
+
+
 class Bus:
     """A line on which every answer has to come within ``answer_s``."""
 
@@ -81,8 +85,14 @@ class Station(Protocol):
     def mistake(self, values: Mapping[str, float]) -> tuple[str, str] | None:
         """The first field whose value cannot be sent, and why."""
 
+    def is_urgent(self, values: Mapping[str, float]) -> bool:
+        """Whether these are sent also to an instrument that did not answer last."""
+
     async def write(self, bus: Bus, values: Mapping[str, float]) -> Mapping[str, WriteResult]:
-        """Write fields, each read back; what could not be sent is REJECTED, what was and is not confirmed UNKNOWN."""
+        """Write fields, each read back; raises nothing but what the line does.
+
+        What was not sent is REJECTED; what was, and is not confirmed, UNKNOWN.
+        """
 
 
 class MultidropOptions(SerialOptions):
@@ -211,7 +221,7 @@ class MultidropDriver(DeviceDriver[Line, O, P], Generic[O, P]):
         """Ask an instrument who it is; what to say of it."""
         try:
             words = await member.station.identify(bus)
-        except (NoAnswerError, UnreadableAnswerError, MisfitError) as error:
+        except FAILURES as error:
             _blame(member, error)
             return member.trouble
         member.trouble = ""
@@ -273,7 +283,8 @@ class MultidropDriver(DeviceDriver[Line, O, P], Generic[O, P]):
         self, address: Hashable, values: Mapping[str, float], deadline: float
     ) -> Mapping[str, WriteResult]:
         member = self._members[address]
-        if member.trouble:
+        urgent = member.quality != BAD_CONFIGURATION and member.station.is_urgent(values)
+        if member.trouble and not urgent:
             return all_of(values, Outcome.REJECTED, f"not sent: instrument {address}: {member.trouble}")
         bus_s = self._options.answer_s
         try:

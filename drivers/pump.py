@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar, Final, Protocol, Self
 from pydantic import Field, model_validator
 
 from drivers.driver import BoundPoint, Model, Outcome, WriteResult
-from drivers.multidrop import Bus, NoAnswerError, Reading, UnreadableAnswerError
+from drivers.multidrop import FAILURES, Bus, MisfitError, Reading
 from evcontrol.quality import BAD_DECODING, BAD_OUT_OF_SERVICE, GOOD, is_bad
 
 READBACKS: Final = 3
@@ -185,13 +185,17 @@ class PumpStation:
                 return field, str(error)
         return None
 
+    def is_urgent(self, values: Mapping[str, float]) -> bool:
+        """A stop is."""
+        return values.get(PumpField.RUNNING) == 0.0
+
     async def write(self, bus: Bus, values: Mapping[str, float]) -> Mapping[str, WriteResult]:
         """Take over or stop first, start last; after one order that is not confirmed nothing more is sent."""
         results: dict[str, WriteResult] = {}
         try:
             state = await self._drive.state(bus)
-        except (NoAnswerError, UnreadableAnswerError) as error:
-            if values.get(PumpField.RUNNING) != 0.0:
+        except FAILURES as error:
+            if isinstance(error, MisfitError) or not self.is_urgent(values):
                 return dict.fromkeys(values, WriteResult(Outcome.REJECTED, f"not sent: {error}"))
             state = PumpState()  # to stop it nothing needs to be known
         stopped = ""
@@ -209,13 +213,13 @@ class PumpStation:
             return WriteResult(Outcome.REJECTED, refusal), before
         try:
             said = await self._drive.command(bus, order, before)
-        except (NoAnswerError, UnreadableAnswerError) as error:
+        except FAILURES as error:
             said = f"{error} to the command"
         state = before
         for _ in range(READBACKS):
             try:
                 state = await self._drive.state(bus)
-            except (NoAnswerError, UnreadableAnswerError) as error:
+            except FAILURES as error:
                 return WriteResult(Outcome.UNKNOWN, f"sent, and {error} to the read-back"), before
             if order.shown_by(state):
                 return WriteResult(Outcome.CONFIRMED), state

@@ -15,7 +15,7 @@ from drivers.driver import LinkState, Outcome
 from drivers.watson_marlow import WatsonMarlowDriver, WatsonMarlowOptions, WatsonMarlowPoint
 from evcontrol.quality import BAD_CONFIGURATION, BAD_DECODING, BAD_NOT_CONNECTED, BAD_TIMEOUT, GOOD, is_bad
 from simulators.devices.bus import Bus, LineFault, cut_at_cr
-from simulators.devices.watson_marlow import WatsonMarlowPump
+from simulators.devices.watson_marlow import PumpParameters, WatsonMarlowPump
 from tests.drivers.build import link_is
 from tests.drivers.pump_rig import Rig, on_bus
 
@@ -163,6 +163,23 @@ def test_a_stop_is_sent_to_a_pump_that_can_not_be_understood() -> None:
     on_pumps(test)
 
 
+def test_a_stop_is_sent_to_a_pump_that_did_not_answer_last_and_to_no_wrong_one() -> None:
+    async def test(rig: Rig) -> None:
+        for address in (1, 2):
+            pump(rig, address).running = True
+        real = pump(rig).hear
+        pump(rig).hear = lambda command: real(command) and b""  # type: ignore[method-assign]
+        assert await rig.qualities("1.") == {BAD_TIMEOUT}
+        outcome, _ = (await rig.write(_1_running=0.0, _1_speed=5.0))["1.running"]
+        assert (outcome, pump(rig).running, pump(rig).rpm) == (Outcome.UNKNOWN, False, 220.0)
+        bus.instruments[1].parameters = PumpParameters(head="313")  # type: ignore[attr-defined]
+        result = await rig.write(_2_running=0.0)
+        assert (result["2.running"][0], pump(rig, 2).running) == (Outcome.REJECTED, True)
+
+    bus = pumps()
+    on_pumps(test, bus, pumps={1: PUMPS[1], 2: PUMPS[2] | {"head": "520R"}})
+
+
 def test_one_silent_pump_is_bad_alone_takes_no_writes_and_comes_back_by_itself() -> None:
     async def test(rig: Rig) -> None:
         pump(rig).silent = True
@@ -238,8 +255,6 @@ def test_a_head_that_is_changed_is_seen_at_the_next_scan() -> None:
         assert await rig.qualities("1.") == {GOOD}
         bus.instruments[0] = WatsonMarlowPump(1)  # type: ignore[index]
         assert await rig.qualities("1.") == {BAD_CONFIGURATION}
-
-    from simulators.devices.watson_marlow import PumpParameters
 
     bus = pumps()
     bus.instruments = [WatsonMarlowPump(1, PumpParameters(head="313")), bus.instruments[1]]  # type: ignore[assignment]
