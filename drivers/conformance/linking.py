@@ -66,7 +66,8 @@ class LinkPromises:
             await bench.still_bad(2 * rig.timeout_s)
             assert await bench.driver.feed_watchdog() is False
             await rig.trouble(Trouble.NONE)
-            await bench.first_right()
+            if rig.fresh:
+                await bench.first_right()
             await bench.link_is(LinkState.READY)
             await bench.right(rig.lag_s + BACK_S)
             await bench.pause()

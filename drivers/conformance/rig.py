@@ -65,6 +65,8 @@ class Rig(ABC):
     """The ``timeout_s`` that :meth:`options` give: short, so that the suite is quick."""
     lag_s: ClassVar[float] = 0.0
     """How old (s) a reading of a healthy device may be, when it reports changes by itself or is asked less often."""
+    fresh: ClassVar[bool] = True
+    """Whether the first reading of a new connection is one of now, also of a device with a ``lag_s``."""
     virtual: ClassVar[bool] = False
     """Whether device and driver live in this process, and everything runs in virtual time."""
     troubles: ClassVar[frozenset[Trouble]] = frozenset({Trouble.GONE, Trouble.SILENT})
