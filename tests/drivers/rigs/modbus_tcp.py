@@ -15,7 +15,7 @@ from simulators.devices.registers import ModbusFault
 from simulators.devices.skid_registers import Holding
 from simulators.plant import TffPlant
 from simulators.wire.modbus import ModbusServer
-from tests.drivers.rigs.proxied import ProxiedRig
+from tests.drivers.rigs.proxied import ProcessRig, ProxiedRig
 
 HOLDING = {"table": "holding", "writable": True}
 TAGS = (
@@ -53,7 +53,7 @@ class CountedSkid:
         }
 
     def change(self) -> None:
-        self._limit += 1
+        self._limit = self._limit + 1 if self._limit < 4000 else 100
         self.link.write_holding(Holding.TRIP_LIMIT, [self._limit])
 
     def read_input(self, address: int, count: int) -> list[int]:
@@ -101,60 +101,64 @@ class DeniedError(ModbusFault):
         self.code = 4
 
 
-class SkidRig(Rig):
-    """What both have in common."""
+class SkidServer:
+    """What the parent of a skid's process may call."""
+
+    def __init__(self) -> None:
+        self.skid = CountedSkid()
+        self.server = ModbusServer(self.skid)
+
+    def truth(self) -> dict[str, float]:
+        return self.skid.truth()
+
+    def change(self) -> None:
+        self.skid.change()
+
+    def written(self) -> list[tuple[str, float]]:
+        return self.skid.written
+
+    def obey(self, trouble: str) -> None:
+        self.skid.denying = trouble == Trouble.DENYING
+
+
+async def serve(port: int) -> tuple[int, SkidServer]:
+    served = SkidServer()
+    await served.server.start(port=port)
+    return served.server.port, served
+
+
+WRITES = (
+    {"PCV101": 25.5, "P102": 12.3, "FQ_STOP": 123456.78},
+    {"PCV101": 30.0, "P102": 40.0, "FQ_STOP": 0.07},
+    {"PCV101": 35.25, "P102": 0.0, "FQ_STOP": 700.0, "XV102": 1.0},
+)
+MISFITS = ({"P102": 1.0, "PCV101": -1.0}, {"P102": 7000.0}, {"FQ_STOP": 1e9, "XV102": 0.0}, {"XV102": 2.0})
+
+
+class ModbusTcpRig(ProcessRig):
+    """Over TCP."""
 
     driver = ModbusDriver
-    skid: CountedSkid
+    served = "tests.drivers.rigs.modbus_tcp:serve"
+    troubles = ProxiedRig.troubles | {Trouble.DENYING}
 
     def tags(self) -> Sequence[RigTag]:
         return TAGS
 
-    async def truth(self) -> Mapping[str, float]:
-        return self.skid.truth()
-
-    async def change(self) -> None:
-        self.skid.change()
-
-    def writes(self) -> Sequence[Mapping[str, float]]:
-        return (
-            {"PCV101": 25.5, "P102": 12.3, "FQ_STOP": 123456.78},
-            {"PCV101": 30.0, "P102": 40.0, "FQ_STOP": 0.07},
-            {"PCV101": 35.25, "P102": 0.0, "FQ_STOP": 700.0, "XV102": 1.0},
-        )
-
-    def misfits(self) -> Sequence[Mapping[str, float]]:
-        return ({"P102": 1.0, "PCV101": -1.0}, {"P102": 7000.0}, {"FQ_STOP": 1e9, "XV102": 0.0}, {"XV102": 2.0})
-
-    async def arrived(self) -> Sequence[tuple[str, float]]:
-        return list(self.skid.written)
-
-
-class ModbusTcpRig(SkidRig, ProxiedRig):
-    """Over TCP."""
-
-    troubles = ProxiedRig.troubles | {Trouble.DENYING}
-
-    async def serve(self) -> int:
-        self.skid = CountedSkid()
-        self.server = ModbusServer(self.skid)
-        await self.server.start()
-        return self.server.port
-
-    async def end(self) -> None:
-        await self.server.stop()
-
     def options(self) -> Mapping[str, Any]:
         return {"host": "127.0.0.1", "port": self.proxy.port, "timeout_s": self.timeout_s}
 
-    async def trouble(self, trouble: Trouble) -> None:
-        self.skid.denying = trouble is Trouble.DENYING
-        await super().trouble(Trouble.NONE if self.skid.denying else trouble)
+    def writes(self) -> Sequence[Mapping[str, float]]:
+        return WRITES
+
+    def misfits(self) -> Sequence[Mapping[str, float]]:
+        return MISFITS
 
 
-class ModbusInProcessRig(SkidRig):
+class ModbusInProcessRig(Rig):
     """In this process and in virtual time."""
 
+    driver = ModbusDriver
     virtual = True
     troubles = frozenset({Trouble.GONE, Trouble.SILENT, Trouble.DENYING})
 
@@ -168,11 +172,29 @@ class ModbusInProcessRig(SkidRig):
     async def stop(self) -> None:
         """Nothing to end."""
 
+    def tags(self) -> Sequence[RigTag]:
+        return TAGS
+
     def options(self) -> Mapping[str, Any]:
         return {"host": "skid", "timeout_s": self.timeout_s}
 
     def make(self, name: str, options: Model, points: Sequence[BoundPoint], clock: Clock) -> Driver:
         return ModbusDriver(name, options, points, clock, connect=in_process(self.skid))
+
+    async def truth(self) -> Mapping[str, float]:
+        return self.skid.truth()
+
+    async def change(self) -> None:
+        self.skid.change()
+
+    def writes(self) -> Sequence[Mapping[str, float]]:
+        return WRITES
+
+    def misfits(self) -> Sequence[Mapping[str, float]]:
+        return MISFITS
+
+    async def arrived(self) -> Sequence[tuple[str, float]]:
+        return list(self.skid.written)
 
     async def trouble(self, trouble: Trouble) -> None:
         faults = {Trouble.GONE: ConnectionRefusedError(111, "refused"), Trouble.SILENT: TimeoutError()}

@@ -15,8 +15,7 @@ from simulators.devices.bioreactor_nodes import NAMESPACE, Status
 from simulators.devices.link import NodeInfo
 from simulators.ev_plant import EvPlant
 from simulators.wire.opcua import PATH, OpcUaServer
-from tests.drivers.rigs.process import shared_process
-from tests.drivers.rigs.proxied import ProxiedRig
+from tests.drivers.rigs.proxied import ProcessRig, ProxiedRig
 
 WRITABLE = {"TT_SP": "degC", "PH_SP": "pH", "AGIT_SP": "rpm"}
 TAGS = (
@@ -94,8 +93,8 @@ class BioreactorServer:
         self._device.change()
         await self._server.publish()
 
-    def deny(self, denying: bool) -> None:
-        self._device.denying = denying
+    def obey(self, trouble: str) -> None:
+        self._device.denying = trouble == Trouble.DENYING
 
     def written(self) -> list[tuple[str, float]]:
         return self._device.written
@@ -106,23 +105,13 @@ async def serve(port: int) -> tuple[int, BioreactorServer]:
     return await server.start(port), server
 
 
-class OpcUaReadingRig(ProxiedRig):
-    """Over TCP, asked at every scan; the server is a process of its own."""
+class OpcUaReadingRig(ProcessRig):
+    """Over TCP, asked at every scan."""
 
     driver = OpcUaDriver
+    served = "tests.drivers.rigs.opc_ua:serve"
     mode = "read"
     troubles = ProxiedRig.troubles | {Trouble.DENYING}
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.process = shared_process("tests.drivers.rigs.opc_ua:serve")
-
-    async def serve(self) -> int:
-        self._before = len(self.process.call("written"))
-        return self.process.port
-
-    async def end(self) -> None:
-        self.process.call("deny", False)
 
     def tags(self) -> Sequence[RigTag]:
         return TAGS
@@ -137,22 +126,8 @@ class OpcUaReadingRig(ProxiedRig):
             "sampling_s": 0,
         }
 
-    async def truth(self) -> Mapping[str, float]:
-        truth: dict[str, float] = self.process.call("truth")
-        return truth
-
-    async def change(self) -> None:
-        self.process.call("change")
-
     def writes(self) -> Sequence[Mapping[str, float]]:
         return WRITES
-
-    async def arrived(self) -> Sequence[tuple[str, float]]:
-        return [(name, value) for name, value in self.process.call("written")[self._before :]]
-
-    async def trouble(self, trouble: Trouble) -> None:
-        self.process.call("deny", trouble is Trouble.DENYING)
-        await super().trouble(Trouble.NONE if trouble is Trouble.DENYING else trouble)
 
 
 class OpcUaRig(OpcUaReadingRig):
