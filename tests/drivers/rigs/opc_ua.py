@@ -78,9 +78,9 @@ class CountedBioreactor:
 class BioreactorServer:
     """What the parent of a bioreactor's process may call."""
 
-    def __init__(self) -> None:
+    def __init__(self, swapped: bool) -> None:
         self._device = CountedBioreactor()
-        self._server = OpcUaServer(self._device)  # type: ignore[arg-type]
+        self._server = (SwappedServer if swapped else OpcUaServer)(self._device)  # type: ignore[arg-type]
 
     async def start(self, port: int) -> int:
         await self._server.start(port=port)
@@ -100,8 +100,16 @@ class BioreactorServer:
         return self._device.written
 
 
-async def serve(port: int) -> tuple[int, BioreactorServer]:
-    server = BioreactorServer()
+class SwappedServer(OpcUaServer):
+    """Has another namespace before the device's."""
+
+    async def _build(self, server: Any) -> None:
+        await server.register_namespace("urn:another")
+        await super()._build(server)
+
+
+async def serve(port: int, *words: str) -> tuple[int, BioreactorServer]:
+    server = BioreactorServer("swap" in words)
     return await server.start(port), server
 
 
@@ -110,6 +118,7 @@ class OpcUaReadingRig(ProcessRig):
 
     driver = OpcUaDriver
     served = "tests.drivers.rigs.opc_ua:serve"
+    swaps = True
     mode = "read"
     troubles = ProxiedRig.troubles | {Trouble.DENYING}
 

@@ -70,6 +70,8 @@ class ProcessRig(ProxiedRig):
     """
 
     served: ClassVar[str]
+    swaps: ClassVar[bool] = False
+    """Whether the function takes the word ``swap`` for a start with other namespaces."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -79,6 +81,10 @@ class ProcessRig(ProxiedRig):
     @property
     def device(self) -> DeviceProcess:
         return self.process or shared_process(self.served)
+
+    def forget(self) -> None:
+        """Count what arrives from the start of the process on; it was started anew."""
+        self._before = 0
 
     async def serve(self) -> int:
         self._before = len(self.device.call("written"))
