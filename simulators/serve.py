@@ -21,7 +21,7 @@ from simulators.devices.nta_counter import NtaCounter
 from simulators.ev_plant import BIOREACTOR, COUNTER, EvPlant
 from simulators.fault_models import FaultError
 from simulators.faults import Faults, TimedFault, step
-from simulators.instruments import MAKERS, OF_CELLS, OnLine
+from simulators.instruments import MAKERS, OF_CELLS, OnLine, Options
 from simulators.plant import BenchPlant, TffPlant
 from simulators.state_file import StateDamagedError, read_state, write_atomically
 from simulators.wire.control import ControlServer
@@ -103,10 +103,12 @@ class PlantServer:
         timed: list[TimedFault] | None = None,
         plant: TffPlant | None = None,
         drivers: Mapping[str, str] | None = None,
+        options: Mapping[str, Options] | None = None,
     ) -> None:
         """``speed`` holds as long as nobody publishes another one; ``plant`` is a new one, by default the skid's.
 
-        ``drivers`` says what each device speaks, if not what the plant's own do, and which instruments stand beside it.
+        ``drivers`` says what each device speaks, if not what the plant's own do, and which instruments stand beside it;
+        ``options`` what the plant file says of each.
         Raises StateDamagedError when there is a state that cannot be read, FaultError for what the plant cannot have.
         """
         self._endpoints = data / "run" / "simulators.json"
@@ -127,7 +129,7 @@ class PlantServer:
         self._control = ControlServer(self.plant, self.faults, self.keep_up)
         lines = data.resolve() / "run" / "lines"
         self._drivers = dict(self.plant.devices if drivers is None else drivers)
-        single = self._single_instruments()
+        single = self._single_instruments(options or {})
         self._instruments = InstrumentLines(lines, single, self._is_plugged)
         self._lines = {
             name: SerialLine(lines / name, link.reply)
@@ -208,14 +210,14 @@ class PlantServer:
             line.send(link.stream())
         self._poll_counter()
 
-    def _single_instruments(self) -> dict[str, OnLine]:
+    def _single_instruments(self, options: Mapping[str, Options]) -> dict[str, OnLine]:
         """Those on lines of their own: the plant's balances that speak otherwise, and what stands beside it."""
         made: dict[str, OnLine] = {}
         for name, driver in self._drivers.items():
             if name not in self.plant.devices:
-                made[name] = MAKERS[driver](name)
+                made[name] = MAKERS[driver](name, options.get(name, {}))
             elif driver != self.plant.devices[name]:
-                made[name] = OF_CELLS[driver](self.plant.balances[name])
+                made[name] = OF_CELLS[driver](self.plant.balances[name], options.get(name, {}))
         return made
 
     def _is_plugged(self, name: str) -> bool:
@@ -291,16 +293,18 @@ async def serve(
     timed: list[TimedFault] | None = None,
     plant: TffPlant | None = None,
     drivers: Mapping[str, str] | None = None,
+    options: Mapping[str, Options] | None = None,
     ready: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> None:
     """Serve a plant until ``until()`` returns; ``ready`` is told the endpoints when all is up.
 
-    ``drivers`` says what each device speaks (see :func:`plant_for`), if not what the plant's own do.
+    ``drivers`` says what each device speaks (see :func:`plant_for`), if not what the plant's own do, and ``options``
+    what the plant file says of each.
 
     Raises StateDamagedError, AlreadyServedError, FaultError, OSError.
     """
     with _alone(data / "simulator" / "lock"):
-        async with PlantServer(data, speed, timed, plant, drivers) as server:
+        async with PlantServer(data, speed, timed, plant, drivers, options) as server:
             ready(server.endpoints())
             await _run_until(server, until)
 

@@ -53,7 +53,16 @@ async def _simulate(plant: Plant, data: Path, speed: float, faults: Path | None,
     with stop.listening(until_eof):
         try:
             timed = load_faults(faults) if faults is not None else []
-            await serve(data, stop.wait, speed=speed, timed=timed, plant=which(), drivers=drivers, ready=_show)
+            await serve(
+                data,
+                stop.wait,
+                speed=speed,
+                timed=timed,
+                plant=which(),
+                drivers=drivers,
+                options={name: device.options.model_dump(mode="json") for name, device in plant.devices.items()},
+                ready=_show,
+            )
         except (FaultError, AlreadyServedError, StateDamagedError) as error:
             raise CliError(str(error)) from error
     say(f"simulators ended: {stop.why}")

@@ -29,7 +29,12 @@ def test_its_recording_is_replayed_by_its_program(tmp_path: Path) -> None:
     (session,) = read_capture(tmp_path / "balance.jsonl")
     assert session[-1].event is Event.CLOSE
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, timeout=60
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=60,
+        check=False,
     )
     assert (done.stdout.decode(), done.stderr.decode()) == ("100.0\n", "")
 
