@@ -47,23 +47,42 @@ FAILURES: Final = (NoAnswerError, UnreadableAnswerError, MisfitError)
 
 
 class Bus:
-    """A line on which every answer has to come within ``answer_s``."""
+    """A line on which every answer has to come within ``answer_s``.
+
+    Instruments answer in the order in which they were asked. An answer that comes too late would be taken for that to
+    the next question of the same kind, and so would every one after it. So as long as the line is not ``in_step``, a
+    question of another kind comes first, whose answer cannot be mistaken: what was asked before it is over then.
+    """
 
     def __init__(self, line: Line, answer_s: float) -> None:
-        self._line = line
+        self.line = line
         self._answer_s = answer_s
+        self.in_step = False
 
     async def ask(self, data: bytes, framing: Framing, skip: Skip = skip_none) -> bytes:
         """Send, and return the first telegram that is not to be skipped; NoAnswerError when none comes in time."""
+        self.in_step = False
         try:
             async with asyncio.timeout(self._answer_s):
-                return await self._line.request(data, framing, skip)
+                answer = await self.line.request(data, framing, skip)
         except TimeoutError:
             raise NoAnswerError(f"no answer within {self._answer_s:g} s") from None
+        self.in_step = True
+        return answer
+
+    async def get_into_step(self, data: bytes, framing: Framing, is_answer: Callable[[bytes], bool]) -> None:
+        """Where the line is not in step, ask this and wait for its answer, passing over all that is none."""
+        if not self.in_step:
+            await self.ask(data, framing, lambda got: not is_answer(got))
+
+    def unreadable(self, words: str) -> UnreadableAnswerError:
+        """What to raise for an answer that is none; nothing after it can be trusted."""
+        self.in_step = False
+        return UnreadableAnswerError(words)
 
     async def send(self, data: bytes) -> None:
         """Send what is not answered."""
-        await self._line.send(data)
+        await self.line.send(data)
 
 
 class Station(Protocol):
@@ -157,6 +176,7 @@ class MultidropDriver(DeviceDriver[Line, O, P], Generic[O, P]):
     ) -> None:
         super().__init__(name, options, points, clock, on_link=on_link)
         self.connect: Callable[[O], Awaitable[Line]] = connect or self._open_line
+        self._bus: Bus | None = None
         self._members = {address: _Member(station, {}) for address, station in self._stations().items()}
         for position, bound in enumerate(self._bound):
             address, field = self._place(position)
@@ -208,7 +228,7 @@ class MultidropDriver(DeviceDriver[Line, O, P], Generic[O, P]):
 
     async def _handshake(self, line: Line) -> str:
         """Ask every instrument who it is; the line is ready when one of them is right."""
-        bus = Bus(line, self._options.answer_s)
+        bus = self._bus_of(line)
         words = [f"{address}: {await self._look(member, bus)}" for address, member in self._members.items()]
         members = self._members.values()
         if any(not member.trouble for member in members):
@@ -229,7 +249,7 @@ class MultidropDriver(DeviceDriver[Line, O, P], Generic[O, P]):
 
     def _reading(self, member: _Member) -> Callable[[Line], Awaitable[Mapping[str, Reading]]]:
         async def reading(line: Line) -> Mapping[str, Reading]:
-            bus = Bus(line, self._options.answer_s)
+            bus = self._bus_of(line)
             if member.trouble:
                 await self._look(member, bus)
             if member.trouble:
@@ -243,6 +263,12 @@ class MultidropDriver(DeviceDriver[Line, O, P], Generic[O, P]):
             return {}
 
         return reading
+
+    def _bus_of(self, line: Line) -> Bus:
+        """The line as it was left by who asked last."""
+        if self._bus is None or self._bus.line is not line:
+            self._bus = Bus(line, self._options.answer_s)
+        return self._bus
 
     def _turn(self) -> list[_Member]:
         """Who is asked in this scan: those that answered, then one that did not, which then goes to the end."""
@@ -286,10 +312,9 @@ class MultidropDriver(DeviceDriver[Line, O, P], Generic[O, P]):
         urgent = member.quality != BAD_CONFIGURATION and member.station.is_urgent(values)
         if member.trouble and not urgent:
             return all_of(values, Outcome.REJECTED, f"not sent: instrument {address}: {member.trouble}")
-        bus_s = self._options.answer_s
         try:
             return await self._connection.ask(
-                lambda line: member.station.write(Bus(line, bus_s), values), Urgency.WRITE, deadline, outcome=True
+                lambda line: member.station.write(self._bus_of(line), values), Urgency.WRITE, deadline, outcome=True
             )
         except NotSentError as error:
             return all_of(values, Outcome.REJECTED, f"not sent: {error}")

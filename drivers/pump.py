@@ -24,6 +24,8 @@ READBACKS: Final = 3
 """How often a pump is asked whether it has taken a command."""
 READBACK_S: Final = 0.05
 """Real time between two of these questions."""
+REPEATS: Final = 2
+"""How often a pump is asked again for a speed that it has not told twice."""
 FLOW_UNITS: Final = {"mL/min": Decimal(1), "mL/h": Decimal(60), "L/min": Decimal("0.001"), "L/h": Decimal("0.06")}
 """Of each, how many are 1 mL/min."""
 
@@ -166,13 +168,13 @@ class PumpStation:
         None of these protocols has a check sum, and a speed that lost a figure is still a speed.
         """
         state = await self._drive.state(bus)
-        speed_quality = state.quality
-        if state.rpm is not None and state.rpm != self._last_rpm:
-            again = await self._drive.state(bus)
-            speed_quality = state.quality if again.rpm == state.rpm else BAD_DECODING
-            state = again
-        self._last_rpm = None if is_bad(speed_quality) else state.rpm
-        return self._readings(state, speed_quality)
+        before, tries = self._last_rpm, REPEATS
+        while tries and state.rpm not in (None, before):
+            before, tries = state.rpm, tries - 1
+            state = await self._drive.state(bus)
+        sure = state.rpm in (None, before)
+        self._last_rpm = state.rpm if sure and not is_bad(state.quality) else None
+        return self._readings(state, state.quality if sure else BAD_DECODING)
 
     def mistake(self, values: Mapping[str, float]) -> tuple[str, str] | None:
         """See :class:`drivers.multidrop.Station`."""
