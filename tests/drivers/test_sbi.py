@@ -96,6 +96,14 @@ def test_a_balance_is_found_named_and_read_in_both_forms(kind: str, long: bool, 
     on_balance(kind, tmp_path, test, balance(SbiSettings(long=long)))
 
 
+def test_an_older_balance_with_seven_bits_and_odd_parity_is_read(tmp_path: Path) -> None:
+    async def test(one: Reader, _rig: Rig, _there: SbiBalance) -> None:
+        assert (await one.read())["W"] == (100.0, GOOD)
+
+    older = {"baudrate": 1200, "bytesize": 7, "parity": "O"}
+    on_balance("pty", tmp_path, test, balance(SbiSettings(long=False)), **older)
+
+
 @KINDS
 def test_a_weight_in_motion_is_good_and_says_so_when_the_unit_is_configured(kind: str, tmp_path: Path) -> None:
     pan = Pan()
