@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from drivers.driver import BoundPoint, LinkState
 from drivers.pendotech import PendotechDriver, PendotechOptions, PendotechPoint
 from drivers.pendotech_telegram import Channel
-from evcontrol.clock import LiveClock
+from drivers.transport import in_process_bytes
+from evcontrol.clock import LiveClock, VirtualClock, run_virtual
 from evcontrol.quality import (
     BAD_CONFIGURATION,
     BAD_DECODING,
@@ -24,7 +27,7 @@ from evcontrol.quality import (
 )
 from simulators.devices.bus import LineFault, cut_at_cr
 from simulators.devices.pressure_monitor import NOISE_PSI, PressureMonitor
-from tests.drivers.build import tag
+from tests.drivers.build import link_is, tag
 from tests.drivers.serial_rig import Reader, Rig, on_line, reader
 
 KINDS = pytest.mark.parametrize("kind", ["pty", "tcp"])
@@ -210,3 +213,34 @@ def test_another_instrument_on_the_line_is_not_taken_for_a_monitor(tmp_path: Pat
         test,
         None,
     )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.binary(max_size=120) | st.integers(0, 400), max_size=6))
+def test_whatever_a_monitor_sends_a_reading_is_its_pressure_or_bad_and_ends_in_time(damages: list[bytes | int]) -> None:
+    """Bytes instead of a block, or a block of which so many bytes are missing at its end."""
+
+    async def main(clock: VirtualClock) -> None:
+        there = PressureMonitor([lambda: 10.0, lambda: 8.0])
+        pending: list[bytes | int] = []
+
+        def reply(command: bytes) -> bytes:
+            block = there.hear(command.removesuffix(b"\r\n"))
+            damage = pending.pop(0) if pending else 0
+            return damage if isinstance(damage, bytes) else block[: len(block) - damage]
+
+        points: dict[str, tuple[dict[str, Any], str]] = {name: ({"channel": name}, "psig") for name in ("P1", "P2")}
+        one = reader("pendotech-pressuremat", points, in_process_bytes(reply), clock, timeout_s=TIMEOUT_S)
+        await one.driver.start()
+        for damage in damages:
+            pending.clear()
+            await link_is(one.driver, LinkState.READY, 60)
+            pending.append(damage)
+            begun = clock.monotonic()
+            for expected, (value, quality) in zip((10.0, 8.0), (await one.read()).values(), strict=True):
+                assert math.isnan(value) == (quality != GOOD)
+                assert quality != GOOD or value == pytest.approx(expected, abs=NEAR)
+            assert clock.monotonic() - begun <= TIMEOUT_S + 1e-6
+        await one.driver.stop()
+
+    run_virtual(main)

@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from drivers.driver import LinkState
+from drivers.transport import in_process_bytes
+from evcontrol.clock import VirtualClock, run_virtual
 from evcontrol.quality import (
     BAD_CONFIGURATION,
     BAD_DECODING,
@@ -26,6 +30,7 @@ from evcontrol.quality import (
 from simulators.devices.balance import Balance, BalanceParameters
 from simulators.devices.bus import LineFault
 from simulators.devices.sbi_balance import PRINT_S, SbiBalance, SbiSettings, cut_sbi
+from tests.drivers.build import link_is
 from tests.drivers.serial_rig import Reader, Rig, on_line, reader
 
 KINDS = pytest.mark.parametrize("kind", ["pty", "tcp"])
@@ -89,6 +94,14 @@ def test_a_balance_is_found_named_and_read_in_both_forms(kind: str, long: bool, 
         assert rig.bus.heard == [b"\x1bx2_", b"\x1bx2_", b"\x1bP"]
 
     on_balance(kind, tmp_path, test, balance(SbiSettings(long=long)))
+
+
+def test_an_older_balance_with_seven_bits_and_odd_parity_is_read(tmp_path: Path) -> None:
+    async def test(one: Reader, _rig: Rig, _there: SbiBalance) -> None:
+        assert (await one.read())["W"] == (100.0, GOOD)
+
+    older = {"baudrate": 1200, "bytesize": 7, "parity": "O"}
+    on_balance("pty", tmp_path, test, balance(SbiSettings(long=False)), **older)
 
 
 @KINDS
@@ -295,3 +308,45 @@ def test_without_its_port_every_reading_is_bad(tmp_path: Path) -> None:
         await one.driver.stop()
 
     asyncio.run(main())
+
+
+LINES_OF_A_BALANCE = st.one_of(
+    st.sampled_from(
+        [b"N     +   200.00 g  \r\n", b"N     +   200.00    \r\n", b"Stat       High     \r\n", b"N    ", b""]
+    ),
+    st.binary(max_size=60),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(LINES_OF_A_BALANCE, max_size=6))
+def test_whatever_a_balance_sends_a_reading_is_its_weight_or_bad_and_ends_in_time(answers: list[bytes]) -> None:
+    async def main(clock: VirtualClock) -> None:
+        pending = list(answers)
+
+        def reply(command: bytes) -> bytes:
+            if command == b"\x1bx2_\r\n":
+                return b"SerNo.  SIM00001    \r\n"
+            return pending.pop(0) if pending else b"N     +   300.00 g  \r\n"
+
+        one = reader(
+            "sartorius-sbi",
+            POINTS,
+            in_process_bytes(reply),
+            clock,
+            timeout_s=TIMEOUT_S,
+            unit="g",
+            serial_number="SIM00001",
+        )
+        await one.driver.start()
+        while pending:
+            await link_is(one.driver, LinkState.READY, 60)
+            asked = answers[len(answers) - len(pending)]
+            begun = clock.monotonic()
+            value, quality = (await one.read())["W"]
+            assert clock.monotonic() - begun <= TIMEOUT_S + 1e-6
+            assert math.isnan(value) == is_bad(quality)
+            assert is_bad(quality) or (b"200.00" in asked and value == 200.0)
+        await one.driver.stop()
+
+    run_virtual(main)
