@@ -37,7 +37,7 @@ def _answer_tables() -> list[list[list[str]]]:
     """Those with three columns, of the linkable pumps and of those with USB."""
     parts = (REFERENCE / PUMPS).read_text(encoding="utf-8").split("\n## ")
     tables = []
-    for part in parts[2:]:
+    for part in parts[2:4]:
         rows = re.findall(r"^\| (\S+) \| (.+?) \| (.+) \|$", part, re.MULTILINE)
         tables.append([list(row) for row in rows if row[0] not in ("Command", "State")])
     return tables
