@@ -157,6 +157,7 @@ class _Summary:
             file_concentration=None if average is None else average[0],
             file_sizes=None if average is None else Sizes(*average[1:]),
             bin_centres=self._centres,
+            distribution=tuple(sum(column) / len(valid) for column in zip(*(one.bins for one in valid), strict=True)),
             warnings=self._warnings(),
             checks=check(replicates, counted),
             trusted=self._trusted(replicates),

@@ -13,8 +13,8 @@ from tests.drivers.nta_files import failed, measurement, summary
 
 FIELDS = [
     "file", "instrument", "software", "sample", "captured_at", "replicates", "dilution", "concentration_measured",
-    "concentration_stock", "mean", "mode", "sd", "d10", "d50", "d90", "span", "fraction_below_200", "tracks", "cv",
-    "file_average", "warnings", "checks",
+    "concentration_stock", "mean", "mode", "sd", "d10", "d50", "d90", "span", "fraction_below_200", "tracks",
+    "warnings", "checks",
 ]  # fmt: skip
 
 
@@ -42,7 +42,6 @@ def test_json_has_an_object_for_each_file_in_its_order(tmp_path: Path, capsys: p
     assert [one["valid"] for one in told[2]["replicates"]] == [False, True, True]
     assert told[2]["replicates"][0]["reason"] == "no data"
     assert told[2]["replicates"][0]["mean"] is None
-    assert told[2]["file_average"]["mean"] < told[2]["mean"]
 
 
 def test_every_field_of_the_json_is_in_the_reference(tmp_path: Path) -> None:

@@ -234,7 +234,7 @@ def test_what_cannot_be_read_is_quarantined_with_the_reason(tmp_path: Path, text
         assert words in found["trouble"]
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         assert (tmp_path / "archive" / "quarantine" / f"{sha256}.csv").read_bytes() == path.read_bytes()
-        assert words in (tmp_path / "archive" / "quarantine" / f"{sha256}.txt").read_text()
+        assert words in (tmp_path / "archive" / "quarantine" / f"{sha256}.reason.txt").read_text()
         assert path.exists()
         rig.export("S-000042 again")
         assert (await rig.until(result_request=7.0))["state"] == State.DONE
