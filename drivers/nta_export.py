@@ -16,7 +16,10 @@ from drivers.nta_zetaview import BEGIN, parse_zetaview, what_else
 
 __all__ = ["MAX_BYTES", "Check", "NtaExport", "NtaFileError", "Replicate", "Sizes", "parse_export", "read_export"]
 
-MAX_BYTES: Final = 20_000_000
+MAX_BYTES: Final = 5_000_000
+MAX_LINES: Final = 50_000
+MAX_LINE: Final = 20_000
+"""Bytes, lines, and bytes in a line that no export comes near: more of them could hold up whoever reads."""
 SUMMARY: Final = "export an experiment summary (*-ExperimentSummary.csv) instead"
 SIZE_FILE: Final = "take the size file (*_size_488.txt) of the measurement"
 KNOWN: Final = "give an experiment summary of NanoSight NTA or a size file of ZetaView"
@@ -33,8 +36,9 @@ def read_export(path: Path) -> NtaExport:
 
 def parse_export(data: bytes, file: str) -> NtaExport:
     """Read what a file of that name holds; NtaFileError when it is no usable export."""
-    if len(data) > MAX_BYTES:
-        raise NtaFileError(file, 0, f"larger than {MAX_BYTES // 1_000_000} MB, no export is", KNOWN)
+    excess = _excess(data)
+    if excess:
+        raise NtaFileError(file, 0, f"{excess}, no export has so much", KNOWN)
     text = data.decode("utf-8-sig", "replace") if data.startswith(b"\xef\xbb\xbf") else data.decode("latin-1")
     first, line_end, _ = text.replace("\r", "\n").partition("\n")
     title = first.split(",")[0].strip().strip('"').strip()
@@ -49,6 +53,17 @@ def parse_export(data: bytes, file: str) -> NtaExport:
         problem = "empty" if not data else "only its beginning is there"
         raise NtaFileError(file, 1, problem, "wait until it is written, or export it again", incomplete=True)
     raise NtaFileError(file, 1, *_refusal(text, first))
+
+
+def _excess(data: bytes) -> str:
+    """What there is too much of; empty for nothing."""
+    if len(data) > MAX_BYTES:
+        return f"more than {MAX_BYTES // 1_000_000} MB"
+    if data.count(b"\n") + data.count(b"\r") > 2 * MAX_LINES:  # an end may be both
+        return f"more than {MAX_LINES} lines"
+    if max(map(len, data.splitlines()), default=0) > MAX_LINE:
+        return f"a line of more than {MAX_LINE} characters"
+    return ""
 
 
 def _refusal(text: str, first: str) -> tuple[str, str]:

@@ -26,6 +26,9 @@ _FIRST_NM: Final = 4.683
 _RATIO: Final = (6025.0 / _FIRST_NM) ** (1.0 / (LOGARITHMIC - 1))
 _ROUNDED: Final = 6e-4
 """Numbers of the tables have four digits."""
+MOST_ENTRIES: Final = 400
+MOST_CELLS: Final = 20
+"""Lines of a header, and cells in one; real ones have up to 91 and 6."""
 _PART: Final = -1.0
 """The size in the row between the tables."""
 
@@ -106,6 +109,8 @@ def read_header(text: str, file: str) -> SizeFile:
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     start = next((i for i, line in enumerate(lines[:-1]) if line.split("\t")[0] == COLUMNS[0]), len(lines) - 1)
     for number, line in enumerate(lines[:start], 1):
+        if number > MOST_ENTRIES or line.count("\t") > MOST_CELLS:
+            found.refuse(number, "not a line of a header", EXPORT_AGAIN)
         _add_entries(found, number, line)
     found.rest = lines[start:]
     found.before = start
