@@ -140,7 +140,8 @@ class NtaFolderDriver(DeviceDriver["FolderSession", NtaFolderOptions, NtaFolderP
     async def _look(self) -> tuple[Seen | None, int]:
         """What is seen, or None and with which quality."""
         now = self._clock.monotonic()
-        if self._seen is not None and self._connection.ready and now - self._seen[0] < self._options.poll_s:
+        rest_s = min(self._options.poll_s, self._options.timeout_s)  # older than that nothing may be told as current
+        if self._seen is not None and self._connection.ready and now - self._seen[0] < rest_s:
             return self._seen[1], 0
         self._seen = None
         try:

@@ -79,7 +79,7 @@ def _require_complete(sheet: Sheet) -> _Block:
     for name in (_DETAILS, _SETTINGS, _RESULTS, _WARNINGS, _INFORMATION, _INCLUDED, _SIZES):
         if name not in sheet.sections:
             sheet.refuse(0, f"there is no {name}", AGAIN_COMPLETE, incomplete=_SIZES not in sheet.sections)
-    wanted = [found for row in sheet.sections[_INCLUDED] if (found := _included(row.label)) is not None]
+    wanted = list(filter(None, (_included(row.label) for row in sheet.sections[_INCLUDED])))
     if len(wanted) > MOST_INCLUDED:
         sheet.refuse(sheet.sections[_INCLUDED][0].line, f"more than {MOST_INCLUDED} distributions", EXPORT_AGAIN)
     blocks = {}
