@@ -10,9 +10,11 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from drivers.connection import os_error_words
 from drivers.nta_nanosight import TITLE, parse_nanosight
+from drivers.nta_positions import parse_positions, table_beside, with_positions, without_positions
 from drivers.nta_result import Check, NtaExport, NtaFileError, Replicate, Sizes
-from drivers.nta_zetaview import BEGIN, parse_zetaview, what_else
+from drivers.nta_zetaview import BEGIN, INSTRUMENT, parse_zetaview, what_else
 
 __all__ = ["MAX_BYTES", "Check", "NtaExport", "NtaFileError", "Replicate", "Sizes", "parse_export", "read_export"]
 
@@ -26,20 +28,28 @@ KNOWN: Final = "give an experiment summary of NanoSight NTA or a size file of Ze
 
 
 def read_export(path: Path) -> NtaExport:
-    """Read a file; NtaFileError when it is no usable export, OSError when it cannot be read."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise NtaFileError(path.name, 0, "not a file that holds data", KNOWN)
-    with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    return parse_export(data, path.name)
+    """Read a file, and the table of positions beside it when it has one.
+
+    NtaFileError when it is no usable export, OSError when it cannot be read.
+    """
+    export = parse_export(_data(path), path.name)
+    table = table_beside(path) if export.instrument == INSTRUMENT else None
+    if table is None:
+        return export
+    try:
+        data = _data(table)
+        _require_bounds(data, table.name)
+        return with_positions(export, parse_positions(_text(data), table.name))
+    except NtaFileError as error:
+        return without_positions(export, str(error))
+    except OSError as error:
+        return without_positions(export, f"{table.name}: {os_error_words(error)}")
 
 
 def parse_export(data: bytes, file: str) -> NtaExport:
     """Read what a file of that name holds; NtaFileError when it is no usable export."""
-    excess = _excess(data)
-    if excess:
-        raise NtaFileError(file, 0, f"{excess}, no export has so much", KNOWN)
-    text = data.decode("utf-8-sig", "replace") if data.startswith(b"\xef\xbb\xbf") else data.decode("latin-1")
+    _require_bounds(data, file)
+    text = _text(data)
     first, line_end, _ = text.replace("\r", "\n").partition("\n")
     title = first.split(",")[0].strip().strip('"').strip()
     if title == TITLE:
@@ -55,15 +65,28 @@ def parse_export(data: bytes, file: str) -> NtaExport:
     raise NtaFileError(file, 1, *_refusal(text, first))
 
 
-def _excess(data: bytes) -> str:
-    """What there is too much of; empty for nothing."""
+def _data(path: Path) -> bytes:
+    """What is in a file, as far as it may be an export."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise NtaFileError(path.name, 0, "not a file that holds data", KNOWN)
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8-sig", "replace") if data.startswith(b"\xef\xbb\xbf") else data.decode("latin-1")
+
+
+def _require_bounds(data: bytes, file: str) -> None:
+    excess = ""
     if len(data) > MAX_BYTES:
-        return f"more than {MAX_BYTES // 1_000_000} MB"
-    if data.count(b"\n") + data.count(b"\r") > 2 * MAX_LINES:  # an end may be both
-        return f"more than {MAX_LINES} lines"
-    if max(map(len, data.splitlines()), default=0) > MAX_LINE:
-        return f"a line of more than {MAX_LINE} characters"
-    return ""
+        excess = f"more than {MAX_BYTES // 1_000_000} MB"
+    elif data.count(b"\n") + data.count(b"\r") > 2 * MAX_LINES:  # an end may be both
+        excess = f"more than {MAX_LINES} lines"
+    elif max(map(len, data.splitlines()), default=0) > MAX_LINE:
+        excess = f"a line of more than {MAX_LINE} characters"
+    if excess:
+        raise NtaFileError(file, 0, f"{excess}, no export has so much", KNOWN)
 
 
 def _refusal(text: str, first: str) -> tuple[str, str]:
