@@ -6,6 +6,7 @@ refused by its name, with what to do.
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 from typing import Final
@@ -51,7 +52,7 @@ def parse_export(data: bytes, file: str) -> NtaExport:
     _require_bounds(data, file)
     text = _text(data)
     first, line_end, _ = text.replace("\r", "\n").partition("\n")
-    title = first.split(",")[0].strip().strip('"').strip()
+    title = re.split("[,;]", first)[0].strip(' "')
     if title == TITLE:
         return parse_nanosight(text, file)
     other = what_else(text)
@@ -94,8 +95,8 @@ def _refusal(text: str, first: str) -> tuple[str, str]:
     kinds = (
         ("\0" in text[:20_000], "not a text in ISO 8859-1 or UTF-8", "export it again, and save it as CSV"),
         (
-            first.startswith((f"{TITLE};", f"{TITLE}\t")),
-            "an experiment summary that was saved with other separators than commas",
+            first.startswith(f"{TITLE}\t"),
+            "an experiment summary that was saved with tabs",
             "take the file as it was exported",
         ),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from dataclasses import replace
 from datetime import datetime
@@ -94,6 +95,18 @@ def as_excel(text: str) -> str:
 
 
 def _plain(cell: str) -> str:
-    if re.fullmatch(r"-?\d+(\.\d+)?(e[+-]\d+)?", cell):
+    if _is_number(cell):
         return f"{float(cell):.10g}" if abs(float(cell)) < 1e9 else f"{float(cell):.0f}"
     return cell
+
+
+def as_german_excel(text: str) -> str:
+    """The same in a country with decimal commas: cells parted by semicolons."""
+    rows = [next(csv.reader([line]), []) for line in text.rstrip("\n").split("\n")]
+    width = max(len(row) for row in rows)
+    lines = [";".join(_plain(cell).replace(".", ",") if _is_number(cell) else cell for cell in row) for row in rows]
+    return "\r\n".join(line + ";" * (width - len(row)) for line, row in zip(lines, rows, strict=True)) + "\r\n"
+
+
+def _is_number(cell: str) -> bool:
+    return re.fullmatch(r"-?\d+(\.\d+)?(e[+-]\d+)?", cell) is not None

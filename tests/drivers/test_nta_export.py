@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from drivers.nta_export import MAX_BYTES, NtaExport, NtaFileError, parse_export, read_export
 from tests.drivers.nta_damage import mutated
-from tests.drivers.nta_files import as_32, as_33, as_excel, failed, measurement, summary, with_other_weightings
+from tests.drivers.nta_files import (
+    as_32,
+    as_33,
+    as_excel,
+    as_german_excel,
+    failed,
+    measurement,
+    summary,
+    with_other_weightings,
+)
 
 PLAIN = summary()
 MANY = summary(measurement(videos=5, particles_per_ml=4e8, dilution=None, seed=3))
@@ -59,10 +68,24 @@ def test_what_a_summary_says() -> None:
     assert found.trusted
 
 
+LAYOUTS: dict[str, Callable[[str], str]] = {
+    "3.2": as_32,
+    "3.3": as_33,
+    "all weightings": with_other_weightings,
+    "Excel": as_excel,
+    "Excel of 3.2": lambda text: as_excel(as_32(text)),
+    "German Excel": as_german_excel,
+    "German Excel of 3.2": lambda text: as_german_excel(as_32(text)),
+    "semicolons": lambda text: text.replace(",", ";"),
+    "CR LF": lambda text: text.replace("\n", "\r\n"),
+    "CR": lambda text: text.replace("\n", "\r"),
+}
+
+
 @pytest.mark.parametrize(
     "layout",
-    [as_32, as_33, with_other_weightings, as_excel, lambda t: as_excel(as_32(t)), lambda t: t.replace("\n", "\r\n")],
-    ids=["3.2", "3.3", "all weightings", "Excel", "Excel of 3.2", "CR LF"],
+    LAYOUTS.values(),
+    ids=LAYOUTS.keys(),
 )
 def test_every_layout_says_the_same(layout: Callable[[str], str]) -> None:
     for text in (PLAIN, MANY):
@@ -159,7 +182,10 @@ def test_the_time_is_read_day_first_and_never_guessed(told: str, iso: str | None
     [
         ("0.5,0,0\n1.5,0,0\n", "without its header"),
         ("Particle ID,Size/nm\n1,100\n", "list of particles"),
-        (PLAIN.replace(",", ";"), "other separators"),
+        (PLAIN.replace(",", "\t"), "saved with tabs"),
+        (PLAIN.replace("\nMean,1", '\nMean,"1,1'), "not a number"),
+        (as_german_excel(PLAIN).replace("\r\nMode;1", "\r\nMode;1.1"), "not a number"),
+        (as_german_excel(PLAIN).replace("SD;", "SD;01. Dez;", 1), "not a number"),
         ("Original File:\tx\tProfile Voltage:\t+24V\nSoftware:\tZetaView (version 8)\n", "zeta profile"),
         ("Use\tPosition\tMean Int.\n", "table of positions"),
         ("a\0b\n", "not a text"),
@@ -187,6 +213,29 @@ def test_the_time_is_read_day_first_and_never_guessed(told: str, iso: str | None
 )  # fmt: skip
 def test_what_cannot_be_a_count_is_refused_with_place_and_remedy(text: str, words: str) -> None:
     assert words in str(refusal(text))
+
+
+@pytest.mark.parametrize("name", re.findall(r"^\[.*?\]", PLAIN, re.MULTILINE))
+def test_a_summary_without_one_of_its_sections_is_refused_unless_nothing_is_read_from_it(name: str) -> None:
+    begin = PLAIN.index(f"\n{name}") + 1
+    end = PLAIN.find("\n[", begin) + 1 or len(PLAIN)
+    text = PLAIN[:begin] + PLAIN[end:]
+    if name in ("[Conditions]", "[Exclusion Regions]"):
+        assert figures(parse(text)) == figures(parse(PLAIN))
+    else:
+        assert name in str(refusal(text))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_a_summary_in_another_encoding_is_refused(encoding: str) -> None:
+    with pytest.raises(NtaFileError, match="not a text in ISO 8859-1 or UTF-8"):
+        parse_export(PLAIN.encode(encoding), "a")
+
+
+def test_names_may_have_any_letter_of_the_encoding() -> None:
+    text = PLAIN.replace("S-000042", "Überstand µ 1")
+    assert parse(text).sample == "Überstand µ 1"
+    assert parse_export(b"\xef\xbb\xbf" + text.encode(), "a").sample == "Überstand µ 1"
 
 
 def test_the_line_of_a_mistake_is_told() -> None:
@@ -255,7 +304,7 @@ def test_two_columns_that_were_swapped_are_found() -> None:
     assert parse("\n".join(map(swap, PLAIN.split("\n")))).contradictions
 
 
-SOURCES = [PLAIN, MANY, as_32(PLAIN), as_excel(MANY), with_other_weightings(PLAIN)]
+SOURCES = [PLAIN, MANY, as_32(PLAIN), as_excel(MANY), as_german_excel(PLAIN), with_other_weightings(PLAIN)]
 
 
 def figures(found: NtaExport) -> list[float | None]:
