@@ -266,7 +266,7 @@ def test_what_is_no_file_is_never_read(tmp_path: Path) -> None:
 def test_a_half_written_file_is_incomplete_at_every_length(text: str) -> None:
     data = text.encode("latin-1")
     last = data.rstrip(b",\n").rindex(b"\n100,") + 5
-    for end in [*range(0, last, 1999), *range(last - 60, last, 5)]:
+    for end in [*range(0, last, 4999), *range(last - 60, last, 7)]:
         with pytest.raises(NtaFileError) as caught:
             parse_export(data[:end], "a")
         assert caught.value.incomplete, (end, str(caught.value))
@@ -319,10 +319,21 @@ def figures(found: NtaExport) -> list[float | None]:
 TRUE = [figures(parse(text)) for text in SOURCES]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(mutated(SOURCES, head=110, tail=110))
 def test_no_other_exception_and_no_wrong_number_comes_of_a_damaged_file(case: tuple[int, bytes]) -> None:
-    which, data = case
+    nothing_wrong_comes_of(*case)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+@settings(max_examples=1500, deadline=None)
+@given(mutated(SOURCES, head=110, tail=110))
+def test_the_same_of_many_more(case: tuple[int, bytes]) -> None:
+    nothing_wrong_comes_of(*case)
+
+
+def nothing_wrong_comes_of(which: int, data: bytes) -> None:
     try:
         found = parse_export(data, "a")
     except NtaFileError:

@@ -18,6 +18,7 @@ from tests.drivers.nta_samples import REAL, needs_real
 NAME = "20260924_0007_S-000042_size_488"
 SHOWN = measurement(videos=11, particles_per_ml=1e9)
 SIZES, TABLE = sizes(SHOWN), positions(SHOWN)
+ALONE = parse_export(SIZES.encode("latin-1"), NAME)
 UNUSED = "\t0.99\t5.5\t62.0\t2.7E+7\t1.3E+11\t27\t155.0\t135.4\t1.2\t31.9\tMAX_DRIFT\n"
 WITH_UNUSED = TABLE.replace("\n\tMean", f"\n{UNUSED}\tMean")
 
@@ -35,7 +36,7 @@ def test_positions_are_the_replicates_and_those_not_used_say_why(tmp_path: Path)
     assert (found.replicates[0].name, found.replicates[0].reason) == ("position 0.10", "")
     assert (found.replicates[11].name, found.replicates[11].concentration) == ("position 0.99", None)
     assert found.replicates[11].reason == "removed by the instrument: MAX_DRIFT"
-    assert found.tracks == parse_export(SIZES.encode("latin-1"), NAME).tracks
+    assert found.tracks == ALONE.tracks
     assert found.contradictions == ()
     assert 0.0 < (found.cv or 0.0) < 0.2
     failed = [check.name for check in found.checks if not check.passed]
@@ -43,7 +44,7 @@ def test_positions_are_the_replicates_and_those_not_used_say_why(tmp_path: Path)
 
 
 def test_nothing_else_changes(tmp_path: Path) -> None:
-    found, alone = read(tmp_path, TABLE), parse_export(SIZES.encode("latin-1"), NAME)
+    found, alone = read(tmp_path, TABLE), ALONE
     for name in ("sample", "dilution", "concentration_measured", "concentration_stock", "sizes", "tracks", "span",
                  "fraction_below_200", "distribution", "warnings", "captured_at"):  # fmt: skip
         assert getattr(found, name) == getattr(alone, name), name
@@ -101,7 +102,7 @@ def test_only_the_table_of_the_same_measurement_is_taken(tmp_path: Path) -> None
 def test_a_damaged_table_never_raises_anything_else_and_changes_no_number_of_the_size_file(
     case: tuple[int, bytes],
 ) -> None:
-    alone = parse_export(SIZES.encode("latin-1"), NAME)
+    alone = ALONE
     try:
         found = with_positions(alone, parse_positions(case[1].decode("latin-1"), "a"))
     except NtaFileError:

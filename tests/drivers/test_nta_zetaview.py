@@ -203,12 +203,12 @@ def test_what_cannot_be_a_count_is_refused_with_place_and_remedy(text: str, word
 def test_a_half_written_file_is_incomplete_at_every_length(text: str) -> None:
     data = text.encode("latin-1")
     head = data.index(b"Size / nm") + 300
-    for end in [*range(0, head, 37), *range(head, len(data) - 60, 4999), *range(len(data) - 60, len(data), 3)]:
+    for end in [*range(0, head, 37), *range(head, len(data) - 60, 9999), *range(len(data) - 60, len(data), 7)]:
         with pytest.raises(NtaFileError) as caught:
             parse_export(data[:end], NAME)
         assert caught.value.incomplete, (end, str(caught.value))
     lines = data.splitlines(keepends=True)
-    for count in [*range(1, 60), *range(60, len(lines), 97), *range(len(lines) - 3, len(lines))]:
+    for count in [*range(1, 60), *range(60, len(lines), 197), *range(len(lines) - 3, len(lines))]:
         with pytest.raises(NtaFileError) as caught:
             parse_export(b"".join(lines[:count]), NAME)
         assert caught.value.incomplete, (count, str(caught.value))
@@ -259,10 +259,21 @@ def figures(found: NtaExport) -> list[float | None]:
 TRUE = [figures(parse(text)) for text in SOURCES]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(mutated(SOURCES, head=60, tail=210))
 def test_no_other_exception_and_no_wrong_number_comes_of_a_damaged_file(case: tuple[int, bytes]) -> None:
-    which, data = case
+    nothing_wrong_comes_of(*case)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+@settings(max_examples=1500, deadline=None)
+@given(mutated(SOURCES, head=60, tail=210))
+def test_the_same_of_many_more(case: tuple[int, bytes]) -> None:
+    nothing_wrong_comes_of(*case)
+
+
+def nothing_wrong_comes_of(which: int, data: bytes) -> None:
     try:
         found = parse_export(data, NAME)
     except NtaFileError:
