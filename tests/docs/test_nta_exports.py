@@ -10,9 +10,10 @@ import pytest
 from drivers import nta_checks, nta_export, nta_nanosight, nta_zetaview
 from drivers.nta_acceptance import ENOUGH_TRACKS, ENOUGH_VIDEOS, MOST_CV
 from drivers.nta_export import NtaFileError, parse_export
-from drivers.nta_folder import PATTERNS, Instrument
+from drivers.nta_folder import PATTERNS, Instrument, NtaFolderOptions
 from drivers.nta_positions import parse_positions, with_positions
 from drivers.nta_zetaview_checks import HALF_BIN_NM
+from evcontrol.plant.load import parse_plant
 from tests.drivers.nta_files import failed, measurement, positions, sizes, summary
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference"
@@ -109,3 +110,13 @@ def test_every_entry_that_is_named_is_one_of_the_files() -> None:
                 assert name in both or name in {"Sample Name", "Not recorded", "NaN"}, (instrument, name)
     for entry, _ in rows("| Entry | Warning when |"):
         assert f"\n{entry.strip('`')}:\t" in sizes()
+
+
+def test_the_plant_file_has_no_mistakes_and_writes_nothing() -> None:
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    plant = parse_plant(example, "example.yaml")
+    options = plant.devices["NTA301"].options
+    assert isinstance(options, NtaFolderOptions)
+    assert options.instrument is Instrument.ZETAVIEW
+    assert plant.writes == {}
+    assert not plant.simulated

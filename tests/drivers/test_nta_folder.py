@@ -380,6 +380,22 @@ def test_a_folder_that_goes_away_is_a_lost_link_and_comes_back(tmp_path: Path) -
     on_folders(tmp_path, test)
 
 
+def test_a_long_rest_between_two_looks_never_passes_old_values_off_as_current(tmp_path: Path) -> None:
+    async def main(clock: Any) -> None:
+        rig = Rig(tmp_path, clock, poll_s=10.0)
+        await rig.driver.start()
+        await clock.sleep(0.1)
+        await rig.read()
+        (tmp_path / "exports").rename(tmp_path / "away")
+        await clock.sleep(0.4)
+        assert (await rig.read())["state"] == State.IDLE
+        await clock.sleep(0.2)  # 0.6 s after the last look, and the time-out is 0.5 s
+        assert await rig.qualities() == {BAD_NOT_CONNECTED}
+        await rig.driver.stop()
+
+    run_virtual(main)
+
+
 @pytest.mark.parametrize("name", ["exports", "worklists"])
 def test_an_empty_folder_in_its_place_is_not_taken_for_it(tmp_path: Path, name: str) -> None:
     async def first(rig: Rig) -> None:
