@@ -21,8 +21,9 @@ __all__ = ["MAX_BYTES", "Check", "NtaExport", "NtaFileError", "Replicate", "Size
 
 MAX_BYTES: Final = 5_000_000
 MAX_LINES: Final = 50_000
+MAX_CELLS: Final = 500_000
 MAX_LINE: Final = 20_000
-"""Bytes, lines, and bytes in a line that no export comes near: more of them could hold up whoever reads."""
+"""Bytes, lines, cells, and bytes in a line that no export comes near: more of them could hold up whoever reads."""
 SUMMARY: Final = "export an experiment summary (*-ExperimentSummary.csv) instead"
 SIZE_FILE: Final = "take the size file (*_size_488.txt) of the measurement"
 KNOWN: Final = "give an experiment summary of NanoSight NTA or a size file of ZetaView"
@@ -84,6 +85,8 @@ def _require_bounds(data: bytes, file: str) -> None:
         excess = f"more than {MAX_BYTES // 1_000_000} MB"
     elif data.count(b"\n") + data.count(b"\r") > 2 * MAX_LINES:  # an end may be both
         excess = f"more than {MAX_LINES} lines"
+    elif sum(map(data.count, (b",", b";", b"\t"))) > MAX_CELLS:
+        excess = f"more than {MAX_CELLS} cells"
     elif max(map(len, data.splitlines()), default=0) > MAX_LINE:
         excess = f"a line of more than {MAX_LINE} characters"
     if excess:

@@ -72,8 +72,10 @@ def test_limits_are_those_of_the_code() -> None:
     told = f"{low:.0f} to {high:.0f} for NanoSight, {other[0]:.0f} to {other[1]:.0f} for ZetaView"
     assert checks["particles per frame"] == told
     assert f"lie {HALF_BIN_NM} nm below" in WORDS
-    most = f"{nta_export.MAX_BYTES // 1_000_000} MB, {nta_export.MAX_LINES} lines, or {nta_export.MAX_LINE} characters"
-    assert f"more than {most}" in WORDS
+    most = (
+        f"more than {nta_export.MAX_BYTES // 1_000_000} MB, {nta_export.MAX_LINES} lines, {nta_export.MAX_CELLS} cells,"
+    )
+    assert f"{most} or {nta_export.MAX_LINE} characters" in WORDS
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ def test_limits_are_those_of_the_code() -> None:
         ("summary without its header", "0.5,0\n"),
         ("incomplete file", sizes()[:-40]),
         ("other text, binary or empty file, folder", "Dear all,\n"),
-        ("more than 5 MB, 50000 lines, or 20000 characters in a line", "x" * 6_000_000),
+        ("more than 5 MB, 50000 lines, 500000 cells, or 20000 characters in a line", "x" * 6_000_000),
     ],
 )
 def test_what_is_refused_is_refused(row: str, text: str) -> None:

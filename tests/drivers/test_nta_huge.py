@@ -61,6 +61,7 @@ def test_what_no_export_looks_like_is_refused_soon(data: bytes) -> None:
     [
         (SUMMARY + b"\0" * MAX_BYTES, "more than 5 MB"),
         (SUMMARY + b"\n" * (2 * MAX_LINES), "more than 50000 lines"),
+        (SUMMARY + b"," * 9999 + (b"\n" + b"," * 9999) * 50, "more than 500000 cells"),
         (SUMMARY + b"," * (MAX_LINE + 1), "a line of more than 20000 characters"),
         (b"\xff\xd8\xff\xe0" * 1000, "not an export"),
         (bytes(range(256)) * 1000, "not a text"),
