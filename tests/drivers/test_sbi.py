@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,11 @@ class Pan:
         return self.grams
 
 
+PARAMETERS = BalanceParameters(noise_g=0.0, serial="SIM00001")
+
+
 def balance(settings: SbiSettings | None = None, load: Callable[[], float] = lambda: 100.0) -> SbiBalance:
-    return SbiBalance(Balance(load, BalanceParameters(noise_g=0.0, serial="SIM00001")), settings)
+    return SbiBalance(Balance(load, PARAMETERS), settings)
 
 
 def on_balance(
@@ -182,7 +186,7 @@ def test_a_weight_in_kg_comes_in_the_tag_s_unit(tmp_path: Path) -> None:
         (LineFault.SILENT, BAD_TIMEOUT),
         (LineFault.HALF, BAD_TIMEOUT),
         (LineFault.GARBAGE, BAD_TIMEOUT),
-        (LineFault.MERGED, BAD_TIMEOUT),
+        (LineFault.MERGED, BAD_DECODING),
     ],
 )
 def test_a_line_at_fault_is_bad_and_good_again_afterwards(
@@ -196,6 +200,21 @@ def test_a_line_at_fault_is_bad_and_good_again_afterwards(
         assert await one.good("W") == (100.0, GOOD)
 
     on_balance(kind, tmp_path, test)
+
+
+def test_a_damaged_serial_number_costs_one_reading_and_another_one_the_link(tmp_path: Path) -> None:
+    async def test(one: Reader, _rig: Rig, there: SbiBalance) -> None:
+        before = one.driver.link
+        there.cell.parameters = replace(PARAMETERS, serial="SIM0?001")
+        assert bad(await one.read()) == BAD_DECODING
+        there.cell.parameters = PARAMETERS
+        assert (await one.read())["W"] == (100.0, GOOD)
+        assert one.driver.link == before
+        there.cell.parameters = replace(PARAMETERS, serial="SIM00002")
+        assert bad(await one.read()) == BAD_DECODING
+        await one.until(LinkState.READY, '"SIM00002": another balance than "SIM00001" before')
+
+    on_balance("pty", tmp_path, test)
 
 
 @KINDS_IN_FULL
