@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 from ruamel.yaml import YAML
 
 from drivers import line_late
-from drivers.alicat import _WORDS, AlicatOptions, AlicatPoint, GasController, GasField
+from drivers.alicat import _WORDS, READS_A_CHECK, AlicatOptions, AlicatPoint, GasController, GasField
 from drivers.alicat_telegram import STATUS_WORDS
 from drivers.driver import LinkState, Model, Outcome
 from drivers.masterflex import MasterflexOptions, MasterflexPoint
@@ -170,6 +170,7 @@ def test_every_status_word_of_a_gas_controller_is_told_with_what_it_makes_of_whi
         assert same or quality.reason(code) in words
     values = re.findall(r"`(\w+)`", rows("alicat", "### Point")["field"][0])
     assert values == [field.value for field in GasField]
+    assert f"after every {READS_A_CHECK} readings" in section("alicat")
 
 
 def words_of(kind: type[StrEnum]) -> Iterator[str]:
