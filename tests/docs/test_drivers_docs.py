@@ -12,6 +12,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 from ruamel.yaml import YAML
 
+from drivers import line_late
 from drivers.alicat import _WORDS, READS_A_CHECK, AlicatOptions, AlicatPoint, GasController, GasField
 from drivers.alicat_telegram import STATUS_WORDS
 from drivers.driver import LinkState, Model, Outcome
@@ -247,6 +248,10 @@ def test_the_examples_of_the_reference_fit_into_the_shipped_plant() -> None:
 
 def test_every_answer_to_silence_is_described() -> None:
     assert re.findall(r"^\| `(\w+)` \|", HOW_TO, re.MULTILINE) == ["on_silence"] + [each.value for each in OnSilence]
+
+
+def test_how_long_a_late_answer_is_waited_for() -> None:
+    assert f"{line_late.TIMES:g} time-outs after the request, or one time-out and {line_late.MOST_S:g} s" in REFERENCE
 
 
 def test_the_arithmetic_of_the_scaling_is_right() -> None:
