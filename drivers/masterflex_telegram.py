@@ -2,8 +2,8 @@
 
 Source: Masterflex, Operating manual: pump drives, A-1299-0996 edition 04, sections 1.4 to 1.13 (table 2 "Sample pump
 commands and responses"). The meaning of the five figures of ``I`` is section 1.8, as public programs for these drives
-use it. The commands to all pumps (``P99``), to a number of revolutions (``V``, ``G`` without ``0``), to clear (``Z``)
-and to renumber (``U``) are not here.
+use it. The commands to all pumps (``P99``), to a number of revolutions (``V``, ``G`` without ``0``) and to clear
+(``Z``) are not here.
 """
 
 from __future__ import annotations
@@ -130,6 +130,13 @@ def hand_back(address: int) -> bytes:
 def give_number(address: int) -> bytes:
     """``Pnn`` alone: the number of the satellite that has just said ``P?``."""
     return _command(address, "")
+
+
+def change_number(address: int, to: int) -> bytes:
+    """``PnnUmm``: another number for a satellite that has one."""
+    if to not in ADDRESSES:
+        raise ValueError(f"{to} is no number of a satellite")
+    return _command(address, f"U{to:02d}")
 
 
 def parse_status(telegram: bytes) -> Status | None:

@@ -45,15 +45,15 @@ def _answer_tables() -> list[list[list[str]]]:
 
 def test_every_command_of_a_linkable_pump_is_answered_as_the_manual_says() -> None:
     rows, _ = _answer_tables()
-    assert len(rows) == 12
+    assert len(rows) == 13
     for command, answer, _ in rows:
         one = LinkablePump()
         one.number, one.remote = 1, command not in ("P01I",)
         said = one.hear(b"\x02" + command.encode() + b"\r")
         assert said == (b"\x06" if answer == "ACK" else b"\x02" + answer.encode() + b"\r"), command
-        one.remote = False
+        one.remote, one.number = False, 1
         local = one.hear(b"\x02" + command.encode() + b"\r")
-        assert (local == b"\x15") == (command not in [row[0] for row in rows[:6]]), command
+        assert (local == b"\x15") == (command not in [row[0] for row in rows[:7]]), command
 
 
 def test_every_state_of_a_linkable_pump_is_told() -> None:
