@@ -436,3 +436,80 @@ def test_an_error_that_nobody_foresaw_is_the_links_reason_and_is_heard() -> None
 def test_what_the_operating_system_says_is_put_in_words() -> None:
     assert os_error_words(ConnectionResetError(104, "Connection reset by peer")) == "connection reset by peer"
     assert os_error_words(OSError("plain")) == "plain"
+
+
+def test_on_a_free_line_a_request_may_run_in_the_askers_own_task_and_others_wait_for_it() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        await device.until(LinkState.READY)
+        device.takes_s = 0.1
+        ran_in: list[object] = []
+
+        async def request(line: Line) -> str:
+            ran_in.append(asyncio.current_task())
+            return await line.answer_here("here")
+
+        deadline = asyncio.get_running_loop().time() + TIMEOUT_S
+        here = asyncio.create_task(device.connection.ask_here(request, Urgency.READ, deadline))
+        await device.clock.sleep(0.01)
+        others = [asyncio.create_task(device.ask(name)) for name in ("a", "b")]
+        queued = asyncio.create_task(device.ask_here("queued"))
+        assert await asyncio.gather(here, *others, queued) == [
+            f"{name} answered" for name in ("here", "a", "b", "queued")
+        ]
+        assert ran_in == [here]
+        assert device.received == ["here", "a", "b", "queued"]
+        assert device.most_under_way == 1
+
+    on_device(test)
+
+
+def test_a_request_in_the_askers_own_task_that_is_not_answered_ends_the_link() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        await device.until(LinkState.READY)
+        device.takes_s = None
+        with pytest.raises(SilentError):
+            await device.ask_here("a")
+        await device.until(LinkState.DISCONNECTED)
+        assert states(device)[-1] == (LinkState.DISCONNECTED, "nothing")
+        device.takes_s = 0.0
+        await device.until(LinkState.READY)
+        assert await device.ask_here("b") == "b answered"
+
+    on_device(test)
+
+
+def test_an_asker_that_is_cancelled_in_its_own_task_leaves_the_line_free() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        await device.until(LinkState.READY)
+        device.takes_s = None
+        asking = asyncio.create_task(device.ask_here("a"))
+        await device.clock.sleep(0.01)
+        waiting = asyncio.create_task(device.ask("b"))
+        await device.clock.sleep(0.01)
+        device.takes_s = 0.0
+        asking.cancel()
+        assert await waiting == "b answered"
+        assert device.connection.ready
+
+    on_device(test)
+
+
+def test_a_long_request_is_told_that_something_more_urgent_waits() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        await device.until(LinkState.READY)
+        device.takes_s = 0.1
+        under_way = asyncio.create_task(device.ask("a"))
+        await device.clock.sleep(0.01)
+        assert not device.connection.pressed(Urgency.READ)
+        writing = asyncio.create_task(device.ask("w", Urgency.WRITE))
+        await device.clock.sleep(0.01)
+        assert device.connection.pressed(Urgency.READ)
+        assert not device.connection.pressed(Urgency.WRITE)
+        await asyncio.gather(under_way, writing)
+        assert not device.connection.pressed(Urgency.READ)
+
+    on_device(test)
