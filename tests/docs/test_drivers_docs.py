@@ -17,8 +17,9 @@ from drivers.alicat_telegram import STATUS_WORDS
 from drivers.driver import LinkState, Model, Outcome
 from drivers.masterflex import MasterflexOptions, MasterflexPoint
 from drivers.masterflex_usb import MasterflexUsbOptions, MasterflexUsbPoint
-from drivers.modbus import REFUSALS, ModbusOptions, Watchdog
+from drivers.modbus_options import ModbusOptions, Watchdog
 from drivers.modbus_points import ModbusPoint
+from drivers.modbus_refusal import REFUSALS
 from drivers.mtsics import BalanceField, MtSicsOptions, MtSicsPoint
 from drivers.nta_folder import NtaFolderOptions, NtaFolderPoint
 from drivers.nta_ledger import KINDS
