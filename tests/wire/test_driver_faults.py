@@ -47,6 +47,7 @@ QUICK = {
     ("ModbusTcpRig", Fault.CUT),
     ("ModbusTcpRig", Fault.REORDER),
     ("ModbusTcpRig", HANG),
+    ("ModbusRtuSerialRig", Fault.CORRUPT),
     ("MtSicsSerialRig", Fault.CORRUPT),
     ("MtSicsSerialRig", HANG),
     ("OpcUaRig", Fault.RESET),
