@@ -48,6 +48,7 @@ QUICK = {
     ("ModbusTcpRig", Fault.REORDER),
     ("ModbusTcpRig", HANG),
     ("ModbusRtuSerialRig", Fault.CORRUPT),
+    ("LibmodbusRig", Fault.HALF_OPEN),
     ("MtSicsSerialRig", Fault.CORRUPT),
     ("MtSicsSerialRig", HANG),
     ("OpcUaRig", Fault.RESET),
