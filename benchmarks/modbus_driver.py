@@ -3,8 +3,8 @@
 First the same requests through both, over the same loopback socket: 10, 100 and 1000 registers in a row. The driver
 besides checks each answer, decodes and scales it, and gives it its quality. Then what sharing requests brings: the same
 points, at every second address, asked for one by one and coalesced; the ratio of the requests is what can be hoped for.
-They take turns, scan by scan, and the median scan counts, so that whatever else the machine does meets each. The server
-is a process of its own.
+They take turns, scan by scan, and the scan counts that a quarter of all are faster than, so that what else the machine
+does meets each and hides nothing. The server is a process of its own.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def main() -> None:
 async def _compare(port: int) -> None:
     client = AsyncModbusTcpClient("127.0.0.1", port=port)
     await client.connect()
-    print("Modbus TCP, readings/s of the median scan\n")
+    print("Modbus TCP, readings/s of the scan that a quarter are faster than\n")
     print(f"{'registers':>9} {'requests':>9} {'bare pymodbus':>14} {'ModbusDriver':>13} {'driver/bare':>12}")
     for size in SIZES:
         points, options = _points(size, 1), ModbusOptions(host="127.0.0.1", port=port, timeout_s=10)
@@ -132,7 +132,11 @@ async def _in_turns(size: int, first: Scan, second: Scan) -> tuple[float, float]
             begun = time.perf_counter()
             await scan()
             into.append(time.perf_counter() - begun)
-    return size / statistics.median(took[0]), size / statistics.median(took[1])
+    return size / _lower_quartile(took[0]), size / _lower_quartile(took[1])
+
+
+def _lower_quartile(seconds: list[float]) -> float:
+    return statistics.quantiles(seconds, n=4)[0]
 
 
 if __name__ == "__main__":
