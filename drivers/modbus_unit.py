@@ -19,7 +19,7 @@ from evcontrol.quality import BAD_NOT_CONNECTED, GOOD
 
 FIRST_PAUSE_S: Final = 0.2
 PAUSE_FACTOR: Final = 2.0
-PAUSE_CAP_S: Final = 3.0
+PAUSE_CAP_S: Final = 2.0
 """For how long (real seconds) a unit that does not answer is left alone, so that the others are not kept waiting."""
 
 Ask = Callable[[Request], Awaitable[bytes]]
@@ -79,6 +79,7 @@ class Unit:
         self.answering = False
         self._away = words
         self._due = 0.0
+        self._pause = FIRST_PAUSE_S
 
     def missed(self, request: Request, quality: int, words: str, now: float) -> None:
         """It did not answer, or not readably: leave it alone for a while, each time for longer."""

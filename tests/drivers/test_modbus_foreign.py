@@ -18,7 +18,7 @@ from tests.drivers.build import link_is, modbus_driver, readings
 from tests.drivers.libmodbus import POINTS, READ, Served
 from tests.drivers.rtu_rig import rtu_driver
 
-TIMEOUT_S = 0.5
+TIMEOUT_S = 1.0
 CARRIERS = pytest.mark.parametrize("carrier", ["tcp", "rtu"])
 
 Test = Callable[[Any, Served], Awaitable[None]]
@@ -130,7 +130,7 @@ def test_a_server_that_hangs_is_bad_in_time_and_good_within_five_seconds_of_its_
             for _ in range(4):
                 begun = loop.time()
                 result = await read(driver)
-                assert loop.time() - begun < TIMEOUT_S + 0.5
+                assert loop.time() - begun < TIMEOUT_S + 1.0
                 assert {quality for _, quality in result.values()} <= {BAD_TIMEOUT, BAD_NOT_CONNECTED}
                 assert all(math.isnan(value) for value, _ in result.values())
         finally:

@@ -32,7 +32,8 @@ POINTS = {
     "b": WORD | {"address": 0, "unit_id": 2},
     "c": WORD | {"address": 0, "unit_id": 3},
 }
-TIMEOUT_S = 0.4
+TIMES = {"timeout_s": 1.2, "unit_timeout_s": 0.5}
+"""Long enough for a unit to answer on a machine with other work."""
 
 
 def three() -> dict[int, Registers]:
@@ -202,7 +203,7 @@ def on_the_wire(
     async def main() -> None:
         server = ModbusServer(devices)
         await server.start()
-        driver = modbus_driver(LiveClock(), points, port=server.port, timeout_s=TIMEOUT_S)
+        driver = modbus_driver(LiveClock(), points, port=server.port, **TIMES)
         try:
             async with asyncio.timeout(30):
                 await driver.start()
@@ -285,7 +286,7 @@ def test_the_late_answers_of_one_unit_are_never_taken_for_another_nor_end_the_co
     async def main() -> None:
         server = await asyncio.get_running_loop().create_server(Gateway, "127.0.0.1", 0)
         points = {"a": WORD | {"address": 0}, "b": WORD | {"address": 0, "unit_id": 2}}
-        driver = modbus_driver(LiveClock(), points, port=server.sockets[0].getsockname()[1], timeout_s=TIMEOUT_S)
+        driver = modbus_driver(LiveClock(), points, port=server.sockets[0].getsockname()[1], **TIMES)
         async with asyncio.timeout(30):
             await driver.start()
             await link_is(driver, LinkState.READY, 10)
