@@ -50,6 +50,8 @@ from evcontrol.quality import (
 
 LSS_SINCE: Final = (10, 5)
 """Firmware from which on the source of the setpoint can be asked for."""
+READS_A_CHECK: Final = 20
+"""After how many readings ranges, units and the setpoint's source are asked for again: no data frame tells them."""
 
 
 class GasField(StrEnum):
@@ -163,8 +165,10 @@ class GasStation:
         self._spec = spec
         self._tag_units: dict[GasField, str] = {}
         self._factors: dict[GasField, float] = {}
+        self._firmware: tuple[int, int] | None = None
         self._source: str | None = None
         self._last: DataFrame | None = None
+        self._reads = 0
 
     def bind(self, device: str, bound: BoundPoint, field: str) -> None:
         """Take a tag; ValueError when its field is not there, or cannot be in its unit."""
@@ -189,10 +193,8 @@ class GasStation:
         serial = await self._serial_number(bus)
         if self._spec.serial_number not in (None, serial):
             raise MisfitError(f"its serial number is {serial or 'not told'}, not {self._spec.serial_number}")
-        firmware = telegram.parse_firmware(await self._ask(bus, telegram.ask_firmware(self._letter)))
-        for statistic in {Statistic.MASS_FLOW} | {_STATISTICS[field] for field in self._tag_units}:
-            self._take_unit(statistic, await self._full_scale(bus, statistic))
-        self._source = await self._setpoint_source(bus, firmware)
+        self._firmware = telegram.parse_firmware(await self._ask(bus, telegram.ask_firmware(self._letter)))
+        await self._check(bus)
         frame = self._last = await self._frame(bus)
         if frame.gas != self._spec.gas:
             raise MisfitError(f"its gas is {frame.gas}, not {self._spec.gas}")
@@ -202,6 +204,9 @@ class GasStation:
     async def read(self, bus: Bus) -> Mapping[str, Reading]:
         """Its readings. A setpoint that is another than before counts when it is told twice: there is no check sum."""
         before, frame = self._last, await self._frame(bus)
+        self._reads += 1
+        if self._reads % READS_A_CHECK == 0 or (before is not None and _decimals(before) != _decimals(frame)):
+            await self._check(bus)
         if before is None or frame.setpoint != before.setpoint:
             again = await self._frame(bus)
             if again.setpoint != frame.setpoint:
@@ -259,6 +264,12 @@ class GasStation:
             return f"it {known} each setpoint in its memory, which wears out: send LSS U once, or set saved_setpoint"
         return ""
 
+    async def _check(self, bus: Bus) -> None:
+        """Ask for what somebody may have changed at the controller, and no data frame tells."""
+        for statistic in sorted({Statistic.MASS_FLOW} | {_STATISTICS[field] for field in self._tag_units}):
+            self._take_unit(statistic, await self._full_scale(bus, statistic))
+        self._source = await self._setpoint_source(bus)
+
     async def _serial_number(self, bus: Bus) -> str | None:
         """Asked first of all: its answer cannot be mistaken for any other, and brings the line into step."""
         asked = telegram.ask_serial_number(self._letter)
@@ -286,8 +297,8 @@ class GasStation:
             raise bus.unreadable("unreadable full scale")
         return told
 
-    async def _setpoint_source(self, bus: Bus, firmware: tuple[int, int] | None) -> str | None:
-        if firmware is None or firmware < LSS_SINCE:
+    async def _setpoint_source(self, bus: Bus) -> str | None:
+        if self._firmware is None or self._firmware < LSS_SINCE:
             return None
         return telegram.parse_setpoint_source(await self._ask(bus, telegram.ask_setpoint_source(self._letter)))
 
@@ -328,6 +339,11 @@ class GasStation:
         if frame.gas != self._spec.gas and field in (*_FLOW_FIELDS, GasField.SETPOINT, GasField.TOTAL):
             quality = BAD_CONFIGURATION
         return (math.nan, quality) if is_bad(quality) else (float(value) * self._factors[field] + 0.0, quality)
+
+
+def _decimals(frame: DataFrame) -> tuple[object, ...]:
+    numbers = (frame.pressure, frame.temperature, frame.volumetric_flow, frame.mass_flow)
+    return tuple(number.as_tuple().exponent for number in numbers)
 
 
 class AlicatDriver(MultidropDriver[AlicatOptions, AlicatPoint]):

@@ -85,9 +85,8 @@ class WatsonMarlowDrive:
         return None
 
     async def _status(self, bus: Bus) -> telegram.Status:
-        await bus.get_into_step(
-            telegram.ask_running(self._address), telegram.StatusFraming(), telegram.is_running_answer
-        )
+        asked = telegram.ask_running(self._address)
+        await bus.get_into_step(asked, telegram.RunningFraming(), telegram.is_running_answer)
         line = await bus.ask(
             telegram.ask_status(self._address),
             telegram.StatusFraming(),

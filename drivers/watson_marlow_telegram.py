@@ -120,6 +120,17 @@ class StatusFraming:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class RunningFraming:
+    """The answer to ``ZY`` is one figure, of which no manual says whether CR follows; else as for a status."""
+
+    def find(self, received: bytes) -> Found | None:
+        """See :meth:`drivers.framing.Framing.find`."""
+        if is_running_answer(received):
+            return Found(received.strip(b"\r\n"), len(received))
+        return StatusFraming().find(received)
+
+
 def _command(address: int, text: str) -> bytes:
     if address not in ADDRESSES:
         raise ValueError(f"{address} is no number of a pump")

@@ -12,7 +12,8 @@ import pytest
 from pydantic_core import PydanticUndefined
 from ruamel.yaml import YAML
 
-from drivers.alicat import _WORDS, AlicatOptions, AlicatPoint, GasController, GasField
+from drivers import line_late
+from drivers.alicat import _WORDS, READS_A_CHECK, AlicatOptions, AlicatPoint, GasController, GasField
 from drivers.alicat_telegram import STATUS_WORDS
 from drivers.driver import LinkState, Model, Outcome
 from drivers.masterflex import MasterflexOptions, MasterflexPoint
@@ -172,6 +173,7 @@ def test_every_status_word_of_a_gas_controller_is_told_with_what_it_makes_of_whi
         assert same or quality.reason(code) in words
     values = re.findall(r"`(\w+)`", rows("alicat", "### Point")["field"][0])
     assert values == [field.value for field in GasField]
+    assert f"after every {READS_A_CHECK} readings" in section("alicat")
 
 
 def words_of(kind: type[StrEnum]) -> Iterator[str]:
@@ -249,6 +251,10 @@ def test_the_examples_of_the_reference_fit_into_the_shipped_plant() -> None:
 
 def test_every_answer_to_silence_is_described() -> None:
     assert re.findall(r"^\| `(\w+)` \|", HOW_TO, re.MULTILINE) == ["on_silence"] + [each.value for each in OnSilence]
+
+
+def test_how_long_a_late_answer_is_waited_for() -> None:
+    assert f"{line_late.TIMES:g} time-outs after the request, or one time-out and {line_late.MOST_S:g} s" in REFERENCE
 
 
 def test_the_arithmetic_of_the_scaling_is_right() -> None:

@@ -31,6 +31,7 @@ from tests.drivers.build import link_is, tag
 from tests.drivers.serial_rig import Reader, Rig, on_line, reader
 
 KINDS = pytest.mark.parametrize("kind", ["pty", "tcp"])
+KINDS_IN_FULL = pytest.mark.parametrize("kind", ["pty", pytest.param("tcp", marks=pytest.mark.full)])
 TIMEOUT_S = 0.4
 NAMES = ("P1", "P2", "P3", "P4")
 PSI = (10.0, 8.0, -2.0, 0.0)
@@ -108,7 +109,7 @@ def test_a_range_that_is_none_is_a_mistake_in_the_plant_file() -> None:
         PendotechOptions(port="x", low_psi=5, high_psi=5)
 
 
-@KINDS
+@KINDS_IN_FULL
 def test_a_pressure_beyond_the_sensor_s_range_is_bad(kind: str, tmp_path: Path) -> None:
     psi = [75.0, 8.0, -12.0, 0.0]
 
@@ -127,7 +128,7 @@ def test_a_sensor_with_a_wider_range_is_used_when_the_options_say_so(tmp_path: P
     on_monitor("tcp", tmp_path, test, [75.0, 8.0, -2.0, 0.0], high_psi=100)
 
 
-@KINDS
+@KINDS_IN_FULL
 def test_a_sensor_that_is_unplugged_and_a_packet_that_is_damaged_are_bad_alone(kind: str, tmp_path: Path) -> None:
     async def test(one: Reader, _rig: Rig, there: PressureMonitor) -> None:
         there.failed = {1}
@@ -147,7 +148,7 @@ def test_a_channel_that_the_monitor_does_not_have_is_bad(tmp_path: Path) -> None
     on_monitor("pty", tmp_path, test, [1.0, 2.0])
 
 
-@KINDS
+@KINDS_IN_FULL
 @pytest.mark.parametrize("fault", [LineFault.SILENT, LineFault.DEAF, LineFault.HALF, LineFault.GARBAGE])
 def test_a_line_at_fault_is_bad_and_good_again_afterwards(kind: str, fault: LineFault, tmp_path: Path) -> None:
     async def test(one: Reader, rig: Rig, _there: PressureMonitor) -> None:
@@ -161,7 +162,7 @@ def test_a_line_at_fault_is_bad_and_good_again_afterwards(kind: str, fault: Line
     on_monitor(kind, tmp_path, test)
 
 
-@KINDS
+@KINDS_IN_FULL
 def test_a_block_that_begins_anew_is_read_from_its_second_beginning(kind: str, tmp_path: Path) -> None:
     async def test(one: Reader, rig: Rig, _there: PressureMonitor) -> None:
         rig.bus.fault = LineFault.MERGED
@@ -170,7 +171,7 @@ def test_a_block_that_begins_anew_is_read_from_its_second_beginning(kind: str, t
     on_monitor(kind, tmp_path, test)
 
 
-@KINDS
+@KINDS_IN_FULL
 def test_a_block_that_came_unasked_is_not_the_answer_of_now(kind: str, tmp_path: Path) -> None:
     psi = list(PSI)
 
@@ -187,7 +188,7 @@ def test_a_block_that_came_unasked_is_not_the_answer_of_now(kind: str, tmp_path:
     on_monitor(kind, tmp_path, test, psi)
 
 
-@KINDS
+@KINDS_IN_FULL
 def test_unplugged_it_is_bad_and_plugged_again_it_comes_back(kind: str, tmp_path: Path) -> None:
     async def test(one: Reader, rig: Rig, _there: PressureMonitor) -> None:
         await rig.unplug()

@@ -58,6 +58,18 @@ def test_every_pump_is_found_named_and_read_by_questions_only() -> None:
     on_pumps(test)
 
 
+def test_a_pump_whose_answers_have_no_carriage_return_is_understood() -> None:
+    async def test(rig: Rig) -> None:
+        assert await rig.qualities("") == {GOOD}
+        assert await rig.outcome(_1_running=1.0) is Outcome.CONFIRMED
+
+    bus = pumps()
+    for one in bus.instruments:
+        real = one.hear
+        one.hear = lambda command, real=real: real(command).rstrip(b"\r")  # type: ignore[method-assign, misc]
+    on_pumps(test, bus)
+
+
 def test_a_command_is_confirmed_when_the_pump_shows_it() -> None:
     async def test(rig: Rig) -> None:
         rig.heard()

@@ -32,7 +32,10 @@ class Served:
 
     def __init__(self, server: PlantServer, text: str) -> None:
         self.server = server
-        plant = parse_plant(text, "example.yaml", server.endpoints())
+        endpoints = server.endpoints()
+        for options in endpoints["devices"].values():
+            options |= {"answer_s": 0.8, "timeout_s": 3.0}  # a busy machine is slow
+        plant = parse_plant(text, "example.yaml", endpoints)
         self.specs: dict[str, DeviceSpec] = dict(plant.devices)
         self.drivers: dict[str, Driver] = {
             name: driver_type(spec.driver)(name, spec.options, spec.points, LiveClock())
