@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -212,3 +214,13 @@ def test_a_driver_that_breaks_a_promise_is_found(kind: type[ModbusDriver], promi
     rig.kind = kind
     with pytest.raises((AssertionError, ConnectionError, pytest.fail.Exception)):
         promise(rig)
+
+
+def test_the_engine_and_the_drivers_do_without_pytest() -> None:
+    lines = (
+        "import sys; sys.modules['pytest'] = None",
+        "import evcontrol.engine",
+        "from drivers.registry import driver_types; driver_types()",
+    )
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
