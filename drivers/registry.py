@@ -15,6 +15,7 @@ _BUILT_IN: Final = {
     "alicat": "drivers.alicat:AlicatDriver",
     "masterflex-classic": "drivers.masterflex:MasterflexDriver",
     "masterflex-usb": "drivers.masterflex_usb:MasterflexUsbDriver",
+    "modbus-rtu": "drivers.modbus_rtu:ModbusRtuDriver",
     "modbus-tcp": "drivers.modbus:ModbusDriver",
     "mt-sics": "drivers.mtsics:MtSicsDriver",
     "nta-folder": "drivers.nta_folder:NtaFolderDriver",

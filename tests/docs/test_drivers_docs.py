@@ -18,8 +18,9 @@ from drivers.alicat_telegram import STATUS_WORDS
 from drivers.driver import LinkState, Model, Outcome
 from drivers.masterflex import MasterflexOptions, MasterflexPoint
 from drivers.masterflex_usb import MasterflexUsbOptions, MasterflexUsbPoint
-from drivers.modbus import REFUSALS, ModbusOptions, Watchdog
+from drivers.modbus_options import ModbusOptions, ModbusRtuOptions, Watchdog
 from drivers.modbus_points import ModbusPoint
+from drivers.modbus_refusal import REFUSALS
 from drivers.mtsics import BalanceField, MtSicsOptions, MtSicsPoint
 from drivers.nta_folder import NtaFolderOptions, NtaFolderPoint
 from drivers.nta_ledger import KINDS
@@ -45,6 +46,7 @@ SHIPPED = (Path(__file__).parents[2] / "config" / "plants" / "tff.yaml").read_te
 
 MODELS: dict[str, tuple[tuple[type[Model], str], ...]] = {
     "modbus-tcp": ((ModbusOptions, "### Options"), (Watchdog, "`watchdog`:"), (ModbusPoint, "### Point")),
+    "modbus-rtu": ((ModbusRtuOptions, "### Options"),),
     "opc-ua": ((OpcUaOptions, "### Options"), (OpcUaWatchdog, "`watchdog`:"), (OpcUaPoint, "### Point")),
     "mt-sics": ((MtSicsOptions, "### Options"), (MtSicsPoint, "### Point")),
     "pendotech-pressuremat": ((PendotechOptions, "### Options"), (PendotechPoint, "### Point")),
@@ -99,7 +101,8 @@ def test_every_shipped_driver_has_its_section_and_every_model_its_table() -> Non
     shipped = {name: kind for name, kind in driver_types().items() if name in MODELS}
     assert set(shipped) == set(MODELS)
     for name, kind in shipped.items():
-        assert {kind.options_model, kind.point_model} <= {model for model, _ in MODELS[name]}
+        told = MODELS[name] + (MODELS["modbus-tcp"] if name == "modbus-rtu" else ())
+        assert {kind.options_model, kind.point_model} <= {model for model, _ in told}
 
 
 @pytest.mark.parametrize(("driver", "model", "after"), TABLES, ids=lambda value: getattr(value, "__name__", value))
