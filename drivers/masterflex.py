@@ -1,7 +1,7 @@
 """Masterflex drives with the linkable serial interface, several on one line: speed, direction, start and stop.
 
-On connect the driver only asks (``I``), unless ``assign_numbers`` lets it number pumps that have lost theirs: a drive
-forgets its number with its power, and says ``P?`` to ``ENQ`` until it is given one. It never takes a pump over by
+On connect the driver only asks (``C``, ``I``), unless ``assign_numbers`` lets it number pumps that have lost theirs: a
+drive forgets its number with its power, and says ``P?`` to ``ENQ`` until it is given one. It never takes a pump over by
 itself: ``remote`` is a tag that a person or a phase writes. It never speaks to all pumps (``P99``), never doses and
 never clears a count. These drives have no watchdog: a pump runs on when nobody speaks to it. No maintained library
 speaks this protocol (public ones number and take over the pumps when they connect, and hide NAK).
@@ -68,13 +68,12 @@ class MasterflexDrive:
     async def state(self, bus: Bus) -> PumpState:
         """Ask its status, and its speed.
 
-        The answer to the second question has no number. Answers come in the order of the questions, so once the pump
-        has told its status no older one can follow.
+        The answer to the second question has no number; it is asked when the first one has been answered.
         """
         status = await self._status(bus)
         speed = telegram.parse_speed(await bus.ask(telegram.ask_speed(self._address), STX_CR, self._is_echo))
         if speed is None:
-            raise UnreadableAnswerError("unreadable answer to S")
+            raise bus.unreadable("unreadable answer to S")
         quality = BAD_DEVICE_FAILURE if status.state in telegram.FAILURES else GOOD
         running = status.state is telegram.State.RUNNING
         return PumpState(speed.rpm, running, speed.clockwise, status.remote, status.state.value, quality)
@@ -96,7 +95,7 @@ class MasterflexDrive:
         telegram_ = self._telegram(order, state)
         said = telegram.is_acknowledged(await bus.ask(telegram_, _ACKNOWLEDGEMENT, lambda got: got == telegram_[1:-1]))
         if said is None:
-            raise UnreadableAnswerError("unreadable answer")
+            raise bus.unreadable("unreadable answer")
         if said:
             return ""
         error = (await self._status(bus)).error
@@ -117,10 +116,11 @@ class MasterflexDrive:
 
     async def _status(self, bus: Bus) -> telegram.Status:
         """The first telegram that is a status of this pump, or is none at all."""
+        await bus.get_into_step(telegram.ask_revolutions(self._address), STX_CR, telegram.is_revolutions)
         got = await bus.ask(telegram.ask_status(self._address), STX_CR, self._is_not_mine)
         status = telegram.parse_status(got)
         if status is None:
-            raise UnreadableAnswerError("unreadable answer to I")
+            raise bus.unreadable("unreadable answer to I")
         return status
 
     def _is_not_mine(self, got: bytes) -> bool:
@@ -128,11 +128,11 @@ class MasterflexDrive:
         if status is not None:
             return status.address != self._address
         # What answers another question can be late; an echo is what we said ourselves.
-        return self._is_echo(got) or telegram.parse_speed(got) is not None
+        return self._is_echo(got) or telegram.is_revolutions(got)
 
     def _is_echo(self, got: bytes) -> bool:
-        asked = (telegram.ask_status(self._address), telegram.ask_speed(self._address))
-        return got in {each[1:-1] for each in asked}
+        questions = (telegram.ask_status, telegram.ask_speed, telegram.ask_revolutions)
+        return got in {ask(self._address)[1:-1] for ask in questions}
 
 
 class MasterflexDriver(PumpLineDriver[MasterflexOptions, MasterflexPoint]):

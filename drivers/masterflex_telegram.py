@@ -26,6 +26,7 @@ HIGHEST_RPM: Final = Decimal("999.9")
 
 _STATUS: Final = re.compile(rb"P([0-9]{2})I([01])([0-9])([0-9])([1-7])([0-5])")
 _SPEED: Final = re.compile(rb"S([+-])([0-9]{3,4}\.[0-9])")
+_REVOLUTIONS: Final = re.compile(rb"C[0-9]{1,7}\.[0-9]{2}")
 _UNNUMBERED: Final = re.compile(rb"P\?([0-9A-Z])")
 
 
@@ -87,6 +88,16 @@ def ask_status(address: int) -> bytes:
 def ask_speed(address: int) -> bytes:
     """``PnnS``; its answer has no number, so it is only asked after a status that came."""
     return _command(address, "S")
+
+
+def ask_revolutions(address: int) -> bytes:
+    """``PnnC``, to find back into step with the line."""
+    return _command(address, "C")
+
+
+def is_revolutions(telegram: bytes) -> bool:
+    """Whether it answers ``C``."""
+    return _REVOLUTIONS.fullmatch(telegram) is not None
 
 
 def set_speed(address: int, rpm: Decimal, *, clockwise: bool) -> bytes:

@@ -20,7 +20,7 @@ from tests.drivers.pump_rig import Rig, on_bus
 
 FIELDS = ("speed", "running", "direction", "remote", "state")
 PUMPS = {1: {"max_rpm": 600}, 2: {"max_rpm": 100}}
-QUESTIONS = re.compile(rb"\x02P\d\d[IS]\r")
+QUESTIONS = re.compile(rb"\x02P\d\d[CIS]\r")
 
 
 def numbered(*numbers: int) -> Bus:
