@@ -51,6 +51,7 @@ QUICK = {
     ("MtSicsSerialRig", HANG),
     ("SbiSerialRig", Fault.REORDER),
     ("PendotechSerialRig", Fault.CUT),
+    ("WatsonMarlowSerialRig", Fault.CORRUPT),
     ("OpcUaRig", Fault.RESET),
     ("OpcUaRig", HANG),
     ("OpcUaRig", SWAP),
