@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from drivers.conformance import Rig, Trouble
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "how-to" / "write-a-driver.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^`([\w/.]+)`:\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
@@ -56,6 +58,12 @@ def test_the_page_has_every_file_of_the_package() -> None:
         "test_condux.py",
         "plant.yaml",
     }
+
+
+def test_the_page_names_every_trouble_and_whatever_a_rig_can_give() -> None:
+    assert [trouble for trouble in Trouble if f"`{trouble}`" not in PAGE and trouble is not Trouble.NONE] == []
+    given = {name for name in vars(Rig) if not name.startswith("_")} - {"start", "stop", "driver", "timeout_s"}
+    assert sorted(name for name in given if f"`{name}`" not in PAGE) == []
 
 
 QUICK = "not late and not mute and not garbage and not refusing"

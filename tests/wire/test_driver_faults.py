@@ -51,6 +51,9 @@ QUICK = {
     ("LibmodbusRig", Fault.HALF_OPEN),
     ("MtSicsSerialRig", Fault.CORRUPT),
     ("MtSicsSerialRig", HANG),
+    ("SbiSerialRig", Fault.REORDER),
+    ("PendotechSerialRig", Fault.CUT),
+    ("WatsonMarlowSerialRig", Fault.CORRUPT),
     ("OpcUaRig", Fault.RESET),
     ("OpcUaRig", HANG),
     ("OpcUaRig", SWAP),
@@ -78,6 +81,10 @@ CASES = [
     for rig in wire_rigs()
     for fault in faults_of(rig)
 ]
+
+
+def test_what_is_tried_every_time_is_there_to_be_tried() -> None:
+    assert {(rig.__name__, fault) for rig in wire_rigs() for fault in faults_of(rig)} >= QUICK
 
 
 class Engine:
