@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import count
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from drivers.driver import Link, LinkState
 from evcontrol.clock import Clock
@@ -46,7 +46,9 @@ class UnreadableError(LinkLostError):
 
 
 class LinkRefusedError(Exception):
-    """The device is not the right one, or does not let us in."""
+    """The device is not the right one, or does not let us in; asked again after ``pause_s``."""
+
+    pause_s: ClassVar[float] = REFUSED_RETRY_S
 
 
 class NotSentError(Exception):
@@ -171,7 +173,7 @@ class Connection(Generic[S]):
                 session, words = await self._open()
             except LinkRefusedError as refusal:
                 self._set(LinkState.REFUSED, str(refusal))
-                await asyncio.sleep(REFUSED_RETRY_S)
+                await asyncio.sleep(refusal.pause_s)
                 continue
             except LinkLostError as error:
                 self._set(LinkState.DISCONNECTED, str(error))

@@ -17,10 +17,12 @@ from drivers.connection import (
 from drivers.device import UNANSWERED, DeviceDriver, all_of, none_sent
 from drivers.driver import BoundPoint, Link, Model, Outcome, WriteResult
 from drivers.opcua_client import Entrance, TcpOpcUaSession
+from drivers.opcua_identity import User
 from drivers.opcua_image import Counts, Image
 from drivers.opcua_messages import status_name
 from drivers.opcua_options import Mode, OpcUaOptions, Trigger, password_of
 from drivers.opcua_points import Codec, OpcUaPoint, Place, next_beat
+from drivers.opcua_security import Credentials
 from drivers.opcua_session import Missing, Node, OpcUaRefusedError, OpcUaSession, Terms
 from drivers.start_counter import StartCounter
 from evcontrol.clock import Clock
@@ -327,8 +329,14 @@ def _now() -> float:
 
 
 async def _connect_tcp(options: OpcUaOptions) -> OpcUaSession:
-    return await TcpOpcUaSession.open(
-        Entrance(
-            options.url, options.namespace, options.timeout_s, options.user, password_of(options), options.max_nodes
-        )
-    )
+    return await TcpOpcUaSession.open(await asyncio.to_thread(_entrance, options))
+
+
+def _entrance(options: OpcUaOptions) -> Entrance:
+    """Reads files, and keys take their time: not on the event loop."""
+    if options.user_certificate is not None and options.user_key is not None:
+        user = User.certified(options.user_certificate, options.user_key)
+    else:
+        user = User(options.user, password_of(options), options.password_in_clear)
+    security = None if options.security is None else Credentials.of(options.security)
+    return Entrance(options.url, options.namespace, options.timeout_s, user, options.max_nodes, security)

@@ -123,6 +123,20 @@ def test_a_link_that_held_long_begins_again_with_the_short_pause_and_a_flapping_
     on_device(test)
 
 
+class LastingRefusalError(LinkRefusedError):
+    pause_s = 40.0
+
+
+def test_a_refusal_that_lasts_has_its_own_pause() -> None:
+    async def test(device: Device) -> None:
+        device.handshake_error = LastingRefusalError("who are you?")
+        device.connection.start()
+        await device.knocked(3, within_s=200.0)
+        assert [late - early for early, late in pairwise(device.knocks)] == pytest.approx([40.0] * 2)
+
+    on_device(test)
+
+
 def test_a_device_that_refuses_is_asked_again_slowly_and_keeps_its_state_meanwhile() -> None:
     async def test(device: Device) -> None:
         device.handshake_error = LinkRefusedError("the wrong one")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from drivers import opcua_client
+from drivers import opcua_channel
 from drivers.driver import LinkState, Outcome
 from evcontrol.quality import BAD_CONFIGURATION, BAD_OUT_OF_RANGE, BAD_SENSOR_FAILURE, GOOD
 from evcontrol.signals import TagKind
@@ -217,14 +217,19 @@ def test_the_right_user_is_let_in_and_no_other(monkeypatch: pytest.MonkeyPatch) 
     known = {"user": "op", "password_env": "TEST_OPCUA_PASSWORD"}
     with ServerProcess("user=secret") as strict:
         monkeypatch.setenv("TEST_OPCUA_PASSWORD", "secret")
-        on_server(strict, nodes("TT"), _reads, **known)
+        on_server(strict, nodes("TT"), _reads, **known, password_in_clear=True)
+        on_server(strict, nodes("TT"), _is_refused_in_clear, ready=False, **known)
         monkeypatch.setenv("TEST_OPCUA_PASSWORD", "wrong")
-        on_server(strict, nodes("TT"), _is_refused, ready=False, **known)
+        on_server(strict, nodes("TT"), _is_refused, ready=False, **known, password_in_clear=True)
         on_server(strict, nodes("TT"), _is_refused, ready=False)
 
 
 async def _reads(driver: NamedOpcUaDriver) -> None:
     await until(driver, lambda now: now["TT"] == (37.0, GOOD), 5)
+
+
+async def _is_refused_in_clear(driver: NamedOpcUaDriver) -> None:
+    await link_is(driver, LinkState.REFUSED, BACK_S, "the server wants the password in clear")
 
 
 async def _is_refused(driver: NamedOpcUaDriver) -> None:
@@ -235,15 +240,15 @@ async def _is_refused(driver: NamedOpcUaDriver) -> None:
 def test_the_channel_is_renewed_without_anybody_noticing(
     server: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opcua_client, "CHANNEL_LIFETIME_MS", 200)
+    monkeypatch.setattr(opcua_channel, "CHANNEL_LIFETIME_MS", 200)
     renewed = []
-    renew = opcua_client.TcpOpcUaSession._open_channel
+    renew = opcua_channel.Channel._open_channel
 
-    async def counted(session: opcua_client.TcpOpcUaSession, kind: object) -> float:
+    async def counted(channel: opcua_channel.Channel, kind: object) -> float:
         renewed.append(kind)
-        return await renew(session, kind)
+        return await renew(channel, kind)
 
-    monkeypatch.setattr(opcua_client.TcpOpcUaSession, "_open_channel", counted)
+    monkeypatch.setattr(opcua_channel.Channel, "_open_channel", counted)
 
     async def test(driver: NamedOpcUaDriver) -> None:
         links = []
