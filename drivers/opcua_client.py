@@ -97,7 +97,7 @@ class TcpOpcUaSession:
     async def check(self) -> str:
         """Find the namespace, and ask for the state of the server."""
         asked = (ObjectIds.Server_NamespaceArray, ObjectIds.Server_ServerStatus_State)
-        array, state = await self._read([read_id(standard(identifier)) for identifier in asked])
+        array, state = await self.attributes([read_id(standard(identifier)) for identifier in asked])
         uris = value_of(array)
         if not isinstance(uris, list):
             raise UnreadableError("the server does not tell its namespaces")
@@ -112,20 +112,20 @@ class TcpOpcUaSession:
         found = [(i, key) for i, key in enumerate(keys) if not isinstance(key, Missing)]
         result: list[Node | Missing] = [key if isinstance(key, Missing) else Missing("") for key in keys]
         for part in parts(found, max(1, self._entrance.max_nodes // len(ATTRIBUTES))):
-            answers = await self._read([read_id(key, attribute) for _, key in part for attribute in ATTRIBUTES])
+            answers = await self.attributes([read_id(key, attribute) for _, key in part for attribute in ATTRIBUTES])
             for (i, key), of_one in zip(part, parts(answers, len(ATTRIBUTES)), strict=True):
                 result[i] = node_of(key, places[i], of_one)
         return result
 
     async def read(self, nodes: Sequence[Node]) -> list[Sample]:
         """What the variables are now, in one request."""
-        return [sample_of(value) for value in await self._read([read_id(node.key) for node in nodes])]
+        return [sample_of(value) for value in await self.attributes([read_id(node.key) for node in nodes])]
 
     async def write(self, values: Sequence[tuple[Node, object]]) -> list[int]:
         """Write values in one request; the status of each."""
         request = ua.WriteRequest()
         request.Parameters.NodesToWrite = [write_value(node, value) for node, value in values]
-        results = all_of((await self._channel.ask(request, ua.WriteResponse)).Results, len(values))
+        results = all_of((await self.ask(request, ua.WriteResponse)).Results, len(values))
         return [result.value for result in results]
 
     async def subscribe(self, nodes: Sequence[Node], terms: Terms, listener: Listener) -> Subscribed:
@@ -138,7 +138,7 @@ class TcpOpcUaSession:
         request.Parameters.RequestedPublishingInterval = terms.publishing_s * 1000
         request.Parameters.RequestedMaxKeepAliveCount = keep_alive
         request.Parameters.RequestedLifetimeCount = max(3 * keep_alive, round(LIFETIME_S / terms.publishing_s))
-        granted = (await self._channel.ask(request, ua.CreateSubscriptionResponse)).Parameters
+        granted = (await self.ask(request, ua.CreateSubscriptionResponse)).Parameters
         publishing_s = granted.RevisedPublishingInterval / 1000
         if publishing_s * granted.RevisedMaxKeepAliveCount >= 0.9 * terms.silence_s:
             raise LinkRefusedError(
@@ -153,7 +153,7 @@ class TcpOpcUaSession:
             create.Parameters.SubscriptionId = subscription.id
             create.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
             create.Parameters.ItemsToCreate = [monitored(i, nodes[i], terms) for i in part]
-            results = all_of((await self._channel.ask(create, ua.CreateMonitoredItemsResponse)).Results, len(part))
+            results = all_of((await self.ask(create, ua.CreateMonitoredItemsResponse)).Results, len(part))
             for i, result in zip(part, results, strict=True):
                 latency_s = max(latency_s, result.RevisedSamplingInterval / 1000)
                 if not result.StatusCode.is_good():
@@ -192,7 +192,7 @@ class TcpOpcUaSession:
         request.Parameters.ClientNonce = nonce
         request.Parameters.ClientCertificate = policy.host_certificate or None
         request.Parameters.RequestedSessionTimeout = SESSION_LIFETIME_MS
-        created = (await self._channel.ask(request, ua.CreateSessionResponse)).Parameters
+        created = (await self.ask(request, ua.CreateSessionResponse)).Parameters
         self._channel.sign_on(created.AuthenticationToken)
         return created, nonce
 
@@ -215,15 +215,20 @@ class TcpOpcUaSession:
         token, signature = identify(entrance.user, counter)
         activate.Parameters.UserIdentityToken = token
         activate.Parameters.UserTokenSignature = signature
-        await self._channel.ask(activate, ua.ActivateSessionResponse)
+        await self.ask(activate, ua.ActivateSessionResponse)
 
     # -- requests --------------------------------------------------------------------------------------------------
 
-    async def _read(self, ids: list[ua.ReadValueId]) -> list[ua.DataValue]:
+    async def ask(self, request: Any, kind: Any) -> Any:
+        """Any request of OPC UA, with the answer's type; raises as all requests do."""
+        return await self._channel.ask(request, kind)
+
+    async def attributes(self, ids: Sequence[ua.ReadValueId]) -> list[ua.DataValue]:
+        """What attributes of nodes are now, in one request."""
         request = ua.ReadRequest()
         request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
-        request.Parameters.NodesToRead = ids
-        return all_of((await self._channel.ask(request, ua.ReadResponse)).Results, len(ids))
+        request.Parameters.NodesToRead = list(ids)
+        return all_of((await self.ask(request, ua.ReadResponse)).Results, len(ids))
 
     async def _keys(self, places: Sequence[Place]) -> list[ua.NodeId | Missing]:
         keys: list[ua.NodeId | Missing] = []
@@ -241,7 +246,7 @@ class TcpOpcUaSession:
         for part in parts(paths, self._entrance.max_nodes):
             request = ua.TranslateBrowsePathsToNodeIdsRequest()
             request.Parameters.BrowsePaths = [path for _, path in part]
-            answer = await self._channel.ask(request, ua.TranslateBrowsePathsToNodeIdsResponse)
+            answer = await self.ask(request, ua.TranslateBrowsePathsToNodeIdsResponse)
             for (i, _), result in zip(part, all_of(answer.Results, len(part)), strict=True):
                 keys[i] = target_of(places[i].path, result)
         return keys

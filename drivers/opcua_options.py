@@ -121,7 +121,7 @@ class OpcUaOptions(Model):
         return self
 
     def _mistakes(self) -> Iterable[tuple[bool, str]]:
-        yield not _is_url(self.url), "url is not opc.tcp://HOST:PORT/PATH"
+        yield not is_url(self.url), "url is not opc.tcp://HOST:PORT/PATH"
         yield "@" in urlsplit(self.url).netloc, "no user and no password in url: use user and password_env"
         yield self.publishing_s > self.timeout_s / 2, "publishing_s must be half of timeout_s at the most"
         given = [self.password_env, self.password_file].count(None)
@@ -137,7 +137,8 @@ class OpcUaOptions(Model):
             yield node is not None and not is_identifier(node), f"node {node!r} is no identifier"
 
 
-def _is_url(text: str) -> bool:
+def is_url(text: str) -> bool:
+    """Whether a text is the address of a server."""
     try:
         parts = urlsplit(text)
         return parts.scheme == "opc.tcp" and bool(parts.hostname) and parts.port != 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from collections.abc import Callable, Iterable
@@ -228,3 +229,15 @@ def without_overflow(status: int) -> tuple[int, bool]:
         return status, False
     status &= ~_OVERFLOW
     return (status if status & _INFO_BITS else status & ~_DATA_VALUE_INFO), True
+
+
+def notation(kind: str, identifier: object) -> str:
+    """An identifier as a point writes it; ``kind`` is asyncua's name of its type, such as ``String`` or ``Numeric``."""
+    if isinstance(identifier, bytes):
+        return "b=" + base64.b64encode(identifier).decode()
+    if kind == "Guid":
+        return f"g={identifier}"
+    if kind == "String":
+        text = str(identifier)
+        return f"s={text}" if _NOTATION.match(text) else text
+    return f"i={identifier}"

@@ -9,7 +9,7 @@ Options: ``swap`` puts another namespace before the plant's, ``user=PASSWORD`` l
 ``refuse=NAME`` refuses writes to it, ``many=COUNT`` has so many variables more, ``every=SECONDS`` changes these by
 itself, ``slowest=SECONDS`` is the shortest time between two notifications, ``secure=FOLDER`` gives it the certificate
 and key of a folder, ``uri=URI`` its application URI, ``policies=NAME,...`` what it offers (of asyncua's types), and
-``knows=FILE`` lets in only a user with that certificate.
+``knows=FILE`` lets in only a user with that certificate, and ``described`` tells units, ranges and states.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ class Plant:
         self.refused = given.get("refuse")
         self.uris = (OTHER, URI) if "swap" in given else (URI, OTHER)
         self.more = [f"V{i}" for i in range(int(given.get("many", "0")))]
+        self.described = "described" in given
         self.slowest_s = float(given.get("slowest", "0"))
         self.every_s = float(given.get("every", "0"))
         self.variables = VARIABLES | dict.fromkeys(self.more, (0.0, "Double"))
@@ -125,6 +126,8 @@ class Plant:
             node = await folder.add_variable(ua.NodeId(f"BR.{name}", index), f"{index}:{name}", variant)
             await node.set_writable()
             self.nodes[name] = node.nodeid
+        if self.described:
+            await self._describe()
         names = {node: name for name, node in self.nodes.items()}
         service = server.iserver.attribute_service
         plain = service.write
@@ -151,6 +154,25 @@ class Plant:
             return await create(replace(params, RequestedPublishingInterval=interval_ms), *rest, **more)
 
         server.iserver.subscription_service.create_subscription = create_subscription
+
+    async def _describe(self) -> None:
+        """As OPC 10000-8 has it."""
+        told: dict[str, dict[str, Any]] = {
+            "TT": {
+                "EngineeringUnits": ua.EUInformation(UnitId=4408652, DisplayName=ua.LocalizedText("°C")),
+                "EURange": ua.Range(Low=-10.0, High=60.0),
+            },
+            "SP": {"EngineeringUnits": ua.EUInformation(DisplayName=ua.LocalizedText("furlong"))},
+            "MODE": {"EnumStrings": [ua.LocalizedText("off"), ua.LocalizedText("on: air")]},
+            "REMOTE": {"FalseState": ua.LocalizedText("local"), "TrueState": ua.LocalizedText("remote")},
+        }
+        for name, properties in told.items():
+            node = self.server.get_node(self.nodes[name])
+            for label, value in properties.items():
+                await node.add_property(ua.NodeId(f"{name}.{label}", 1), ua.QualifiedName(label, 0), value)
+        await self.server.get_node(self.nodes["COUNT"]).set_read_only()
+        words = ua.DataValue(ua.Variant(ua.LocalizedText('the "vessel": # 1')))
+        await self.server.get_node(self.nodes["TT"]).write_attribute(ua.AttributeIds.Description, words)
 
     async def _obey(self, order: dict[str, Any]) -> None:
         if "year" in order:
