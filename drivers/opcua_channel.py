@@ -19,7 +19,8 @@ from asyncua import ua
 from asyncua.client.ua_client import UASocketProtocol
 from asyncua.common.utils import create_nonce
 from asyncua.crypto import security_policies
-from asyncua.ua.ua_binary import struct_from_binary
+from asyncua.ua.object_ids import ObjectIds
+from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 
 from drivers.connection import LinkLostError, LinkRefusedError, UnreadableError, answer_within
@@ -67,6 +68,11 @@ class Channel:
         except TimeoutError:
             raise
         except OSError as error:
+            if self._wire.told_error and self.policy.Mode != ua.MessageSecurityMode.None_:
+                # node-opcua puts its reason where no client finds it.
+                raise IdentityRefusedError(
+                    "the server refuses the secured channel and does not say why: does it trust our certificate?"
+                ) from error
             raise self.gone() from error
         except UaError as error:
             raise UnreadableError("unreadable answer") from error
@@ -178,8 +184,19 @@ class _Wire(UASocketProtocol):
     def __init__(self, timeout_s: float, policy: Any) -> None:
         super().__init__(timeout_s, policy)
         self.unreadable = False
+        self.told_error = False
+        """Whether the server ended the connection with an error message."""
         self.refusal: UaStatusCodeError | None = None
         """The server's refusal to open the channel."""
+
+    def _process_received_message(self, msg: Any) -> None:
+        """Called by asyncua, which takes a refusal to open the channel for the opening, and then cannot read it."""
+        self.told_error |= isinstance(msg, ua.ErrorMessage)
+        if isinstance(msg, ua.Message) and _opens_channel(msg):
+            body = msg.body()  # type: ignore[no-untyped-call]
+            if nodeid_from_binary(body).Identifier == ObjectIds.ServiceFault_Encoding_DefaultBinary:
+                struct_from_binary(ua.ResponseHeader, body).ServiceResult.check()
+        super()._process_received_message(msg)
 
     def disconnect_socket(self) -> None:
         """Called by asyncua."""
@@ -191,6 +208,10 @@ class _Wire(UASocketProtocol):
         if isinstance(exc, UaStatusCodeError):
             self.refusal = exc
         super()._fail_all_pending(exc)
+
+
+def _opens_channel(message: Any) -> bool:
+    return isinstance(message.SecurityHeader(), ua.AsymmetricAlgorithmHeader)
 
 
 def no_way_in(code: int) -> Exception:

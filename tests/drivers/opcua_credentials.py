@@ -22,7 +22,10 @@ CLIENT_URI = "urn:test:evcontrol"
 def application(folder: Path, uri: str, *hosts: str, days: int = 30, ago_days: int = 0) -> Path:
     """A folder with the certificate and key of an application."""
     begin = LiveClock().wall() - ago_days * 86_400_000_000_000
-    save(folder, *create(Application(folder.name, uri, hosts), begin, days))
+    der, key = create(Application(folder.name, uri, hosts), begin, days)
+    save(folder, der, key)
+    pem = x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM)
+    (folder / "certificate.pem").write_bytes(pem)
     return folder
 
 
