@@ -32,6 +32,7 @@ MODES: Final = {
 }
 NO_SECURITY: Final = security_policies.SecurityPolicyNone.URI
 IDENTITY_PAUSE_S: Final = 30.0
+LONGEST_IDENTITY_PAUSE_S: Final = 300.0
 """How often one whom a server does not know, or who does not trust the server, asks again: a person has to act first,
 and a server may lock the account of who keeps knocking."""
 
@@ -40,6 +41,7 @@ class IdentityRefusedError(LinkRefusedError):
     """One side does not accept who the other one is."""
 
     pause_s = IDENTITY_PAUSE_S
+    longest_pause_s = LONGEST_IDENTITY_PAUSE_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,21 @@ class TffPlant:
         return {name: share_of_change(now, start, name) for name in Liquid.__slots__}
 
 
+class BenchPlant(TffPlant):
+    """No plant: the bench for instruments that are served alone. Nobody sees the process that stands idle in it."""
+
+    devices: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, parameters: ProcessParameters | None = None, seed: int = 0) -> None:
+        super().__init__(parameters, seed)
+        self.balance_links = {}
+
+    @property
+    def modbus_links(self) -> dict[str, ModbusLink]:
+        """None."""
+        return {}
+
+
 def share_of_change(now: Liquid, start: Liquid, name: str) -> float:
     """By how much an amount has changed, as a share of it; of an amount that was 0, the change itself."""
     before = float(getattr(start, name))

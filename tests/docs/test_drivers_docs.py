@@ -22,7 +22,11 @@ from drivers.nta_values import WRITABLE, NtaField, unit_of
 from drivers.nta_watch import State
 from drivers.opcua_options import Mode, OpcUaOptions, OpcUaWatchdog, Trigger
 from drivers.opcua_points import DataType, OpcUaPoint
+from drivers.pendotech import PendotechOptions, PendotechPoint
+from drivers.pendotech_telegram import Channel
 from drivers.registry import driver_types
+from drivers.sbi import SbiOptions, SbiPoint
+from drivers.sbi_telegram import weight_of
 from evcontrol import quality
 from evcontrol.plant.load import parse_plant
 from evcontrol.plant.model import OnSilence, Plant
@@ -36,6 +40,8 @@ MODELS: dict[str, tuple[tuple[type[Model], str], ...]] = {
     "modbus-tcp": ((ModbusOptions, "### Options"), (Watchdog, "`watchdog`:"), (ModbusPoint, "### Point")),
     "opc-ua": ((OpcUaOptions, "### Options"), (OpcUaWatchdog, "`watchdog`:"), (OpcUaPoint, "### Point")),
     "mt-sics": ((MtSicsOptions, "### Options"), (MtSicsPoint, "### Point")),
+    "pendotech-pressuremat": ((PendotechOptions, "### Options"), (PendotechPoint, "### Point")),
+    "sartorius-sbi": ((SbiOptions, "### Options"), (SbiPoint, "### Point")),
     "nta-folder": ((NtaFolderOptions, "### Options"), (NtaFolderPoint, "### Point")),
 }
 TABLES = [(driver, model, after) for driver, models in MODELS.items() for model, after in models]
@@ -74,7 +80,7 @@ def test_every_field_is_named_and_none_that_does_not_exist(driver: str, model: t
     assert set(rows(driver, after)) == set(model.model_fields)
 
 
-WITH_DEFAULTS = [one for one in TABLES if one[1] not in (MtSicsPoint, NtaFolderPoint)]
+WITH_DEFAULTS = [one for one in TABLES if one[1] not in (MtSicsPoint, NtaFolderPoint, PendotechPoint, SbiPoint)]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +131,9 @@ def test_every_choice_is_named() -> None:
         assert issubclass(kind, StrEnum)
         values = rows("modbus-tcp", "### Point")[name][0]
         assert [f"`{value}`" for value in re.findall(r"`(\w+)`", values)] == list(words_of(kind))
-    assert all(word in section("mt-sics") for word in words_of(BalanceField))
+    for driver in ("mt-sics", "sartorius-sbi"):
+        assert all(word in section(driver) for word in words_of(BalanceField))
+    assert re.findall(r"`\w+`", rows("pendotech-pressuremat", "### Point")["channel"][0]) == list(words_of(Channel))
     for name, kind in (("mode", Mode), ("trigger", Trigger)):
         assert re.findall(r"`\w+`", rows("opc-ua", "### Options")[name][0]) == list(words_of(kind))
     assert all(kind.value in section("opc-ua") for kind in DataType)
@@ -138,12 +146,21 @@ def test_every_exception_code_has_the_outcome_and_the_words_of_the_code() -> Non
     assert told == [(str(code), refusal.outcome.value, refusal.words) for code, refusal in REFUSALS.items()]
 
 
+def test_every_line_of_a_sartorius_has_the_quality_of_the_code() -> None:
+    told = re.findall(r"^\| (`.+`) \| ((?:Good|Bad).*) \|$", section("sartorius-sbi"), re.MULTILINE)
+    assert len(told) == 7
+    for lines, words in told:
+        for line in re.findall(r"`(.+?)`", lines):
+            code = weight_of(line.encode(), "g", "g")[0].quality
+            assert quality.text(code) == words.replace("Good, in motion", "Good: in motion"), line
+
+
 def test_every_quality_is_in_the_words_that_a_person_sees() -> None:
     known = {quality.text(code) for code in vars(quality).values() if isinstance(code, int) and code >= quality.BAD}
     for text in (REFERENCE, HOW_TO):
         told = set(re.findall(r"\| (Bad: [a-z' ]+) \|", text))
         assert told <= known
-    assert len(set(re.findall(r"\| (Bad: [a-z' ]+) \|", REFERENCE))) == 10
+    assert len(set(re.findall(r"\| (Bad: [a-z' ]+) \|", REFERENCE))) == 11
     whose = "every tag[a-z ]*|one tag|some tags, changing|weight"
     for row in re.findall(rf"^\| (?:{whose}): ([a-z' ]+)", HOW_TO, re.MULTILINE):
         assert f"Bad: {row.strip()}" in known

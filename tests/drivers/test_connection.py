@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from itertools import pairwise
 
 import pytest
 
 from drivers.connection import (
     FIRST_RETRY_S,
+    PROBE_AFTER_S,
     REFUSED_RETRY_S,
     RETRY_CAP_S,
     RETRY_JITTER,
@@ -38,7 +40,8 @@ def test_a_link_goes_from_connecting_to_ready_and_ends_disconnected_when_stopped
         await device.connection.stop()
         await device.until(LinkState.DISCONNECTED)
         assert states(device) == [
-            (LinkState.CONNECTING, ""),
+            (LinkState.CONNECTING, "connecting"),
+            (LinkState.CONNECTING, "shaking hands"),
             (LinkState.READY, "hello"),
             (LinkState.DISCONNECTED, "stopped"),
         ]
@@ -68,6 +71,10 @@ def test_starting_twice_connects_once_and_a_stopped_connection_starts_again() ->
         (ConnectionRefusedError(111, "x"), "connection refused"),
         (OSError("no route"), "no route"),
         (LinkLostError("port gone"), "port gone"),
+        (
+            socket.gaierror(-2, "Name or service not known"),
+            "the name of the host is not found: name or service not known",
+        ),
     ],
 )
 def test_a_device_that_cannot_be_reached_is_told_in_words(error: Exception, reason: str) -> None:
@@ -123,27 +130,14 @@ def test_a_link_that_held_long_begins_again_with_the_short_pause_and_a_flapping_
     on_device(test)
 
 
-class LastingRefusalError(LinkRefusedError):
-    pause_s = 40.0
-
-
-def test_a_refusal_that_lasts_has_its_own_pause() -> None:
-    async def test(device: Device) -> None:
-        device.handshake_error = LastingRefusalError("who are you?")
-        device.connection.start()
-        await device.knocked(3, within_s=200.0)
-        assert [late - early for early, late in pairwise(device.knocks)] == pytest.approx([40.0] * 2)
-
-    on_device(test)
-
-
 def test_a_device_that_refuses_is_asked_again_slowly_and_keeps_its_state_meanwhile() -> None:
     async def test(device: Device) -> None:
         device.handshake_error = LinkRefusedError("the wrong one")
         device.connection.start()
         await device.knocked(3)
         assert [late - early for early, late in pairwise(device.knocks)] == pytest.approx([REFUSED_RETRY_S] * 2)
-        assert states(device) == [(LinkState.CONNECTING, ""), (LinkState.REFUSED, "the wrong one")]
+        assert states(device)[-1] == (LinkState.REFUSED, "the wrong one")
+        assert {link.state for link in device.links} == {LinkState.CONNECTING, LinkState.REFUSED}
         with pytest.raises(NotSentError, match="not connected: the wrong one"):
             await device.ask("q")
         assert all(line.closed for line in device.lines)
@@ -153,11 +147,68 @@ def test_a_device_that_refuses_is_asked_again_slowly_and_keeps_its_state_meanwhi
     on_device(test)
 
 
+class WrongPasswordError(LinkRefusedError):
+    pause_s = 10.0
+    longest_pause_s = 60.0
+
+
+def test_where_asking_again_does_harm_the_pause_grows_up_to_its_limit_and_begins_anew_after_a_link() -> None:
+    async def test(device: Device) -> None:
+        device.handshake_error = WrongPasswordError("who are you?")
+        device.connection.start()
+        await device.knocked(6, within_s=400.0)
+        assert [late - early for early, late in pairwise(device.knocks)] == pytest.approx([10, 20, 40, 60, 60])
+        device.handshake_error = None
+        await device.until(LinkState.READY, 61.0)
+        device.handshake_error = WrongPasswordError("who are you?")
+        device.connection.drop("the password was changed")
+        await device.until(LinkState.REFUSED)
+        knocks = len(device.knocks)
+        await device.knocked(knocks + 1)
+        assert device.knocks[-1] - device.knocks[-2] == pytest.approx(10)
+
+    on_device(test)
+
+
+def watched(device: Device) -> None:
+    device.connection = Connection(
+        device.clock, device._open, device._handshake, TIMEOUT_S, device._on_link, lambda line: line.answer("there?")
+    )
+    device.connection.start()
+
+
+def test_a_link_that_nobody_uses_is_probed_and_dropped_when_it_is_silent() -> None:
+    async def test(device: Device) -> None:
+        watched(device)
+        await device.until(LinkState.READY)
+        await device.clock.sleep(3 * PROBE_AFTER_S + 0.1)
+        assert device.received == ["there?"] * 3
+        device.takes_s = None
+        link = await device.until(LinkState.DISCONNECTED, PROBE_AFTER_S + TIMEOUT_S + 0.01)
+        assert link.reason == "no answer within 0.5 s"
+        device.takes_s = 0.0
+        await device.until(LinkState.READY)
+
+    on_device(test)
+
+
+def test_a_link_that_is_used_is_not_probed() -> None:
+    async def test(device: Device) -> None:
+        watched(device)
+        await device.until(LinkState.READY)
+        for _ in range(5):
+            await device.clock.sleep(PROBE_AFTER_S - 0.1)
+            await device.ask("q")
+        assert device.received == ["q"] * 5
+
+    on_device(test)
+
+
 def test_a_hand_shake_without_an_answer_closes_the_session() -> None:
     async def test(device: Device) -> None:
         device.handshake_error = SilentError("no answer within 0.5 s")
         device.connection.start()
-        assert (await device.until(LinkState.DISCONNECTED)).reason == "no answer within 0.5 s"
+        assert (await device.until(LinkState.DISCONNECTED)).reason == "hand-shake: no answer within 0.5 s"
         assert device.lines[0].closed
 
     on_device(test)
