@@ -149,6 +149,11 @@ class Connection(Generic[S]):
         self._drop_reason = reason
         self._wake.set()
 
+    def say(self, words: str) -> None:
+        """Change what is said of a link that is ready."""
+        if self.ready:
+            self._set(LinkState.READY, words)
+
     async def ask(
         self, request: Callable[[S], Awaitable[R]], urgency: Urgency, deadline: float, *, outcome: bool = False
     ) -> R:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, Final, TypeVar
 
 import numpy as np
@@ -69,6 +70,8 @@ class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
         self.connect: Callable[[OpcUaOptions], Awaitable[OpcUaSession]] = connect or _connect_tcp
         self._start_counter = StartCounter(name, self._options.start_counter, self._position)
         self.counts = Counts()
+        self._counts_before = Counts()
+        self._words = ""
         self._image: Image | None = None
         self._latency_s = 0.0
         self._heartbeat: Node | None = None
@@ -91,6 +94,8 @@ class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
         for position, code in bad.items():
             value[position], quality[position], source_t[position] = np.nan, code, now
         self._watch_starts(value, quality)
+        if losses := self.counts.losses(self._counts_before):
+            self._connection.say("; ".join(filter(None, [self._words, *losses])))
         return self._frame(value, quality, source_t, now)
 
     async def _send(self, values: Mapping[str, float], deadline: float) -> Mapping[str, WriteResult]:
@@ -139,6 +144,9 @@ class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
 
     # -- connecting ------------------------------------------------------------------------------------------------
 
+    def _probing(self) -> Callable[[OpcUaSession], Awaitable[object]]:
+        return lambda session: session.check()
+
     async def _open(self) -> OpcUaSession:
         return await self.connect(self._options)
 
@@ -153,7 +161,8 @@ class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
         except OpcUaRefusedError as refused:
             raise LinkLostError(f"the server answered: {status_name(refused.code)}") from refused
         self._image = image
-        return "; ".join(filter(None, words))
+        self._counts_before, self._words = replace(self.counts), "; ".join(filter(None, words))
+        return self._words
 
     async def _subscribe(self, image: Image) -> str:
         options = self._options

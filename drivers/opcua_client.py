@@ -40,8 +40,9 @@ APPLICATION_URI: Final = "urn:evcontrol:driver"
 """Ours where there is no security; else that of our certificate."""
 PRODUCT_URI: Final = "urn:evcontrol"
 OPC_UA: Final = "http://opcfoundation.org/UA/"
-SESSION_LIFETIME_MS: Final = 30_000
-"""How long a server keeps the session of a client that has gone, and with it one of its few places."""
+SESSION_LIFETIME_MS: Final = 10_000
+"""How long a server keeps the session of a client that has gone, and with it one of its few places: a link that breaks
+again and again must not use them up. The connection's probe keeps alive a session in which nobody asks."""
 KEEP_ALIVES: Final = 3
 """How often the server says that it has nothing to say, within the time after which it counts as silent."""
 LIFETIME_S: Final = 10.0

@@ -29,6 +29,15 @@ class Counts:
     gaps: int = 0
     """Notifications that were numbered and never came; everything was read anew each time."""
 
+    def losses(self, before: Counts) -> list[str]:
+        """What was lost since then, in words that stay the same however much it was."""
+        words = []
+        if self.overflows > before.overflows:
+            words.append("the server's queue was too short and samples were lost: raise queue_size")
+        if self.gaps > before.gaps:
+            words.append("a report of the server was lost, and everything read anew")
+        return words
+
 
 class Image:
     """The latest reading of every point (a :class:`drivers.opcua_session.Listener`).

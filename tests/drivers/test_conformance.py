@@ -9,7 +9,7 @@ import pytest
 from drivers.conformance import DriverConformance, Rig
 from tests.drivers.rigs.found import all_rigs
 
-DRILLS = {"MtSicsTcpRig", "OpcUaReadingRig", "PendotechTcpRig", "SbiTcpRig"}
+DRILLS = {"MtSicsTcpRig", "NodeOpcUaReadingRig", "NodeOpcUaRig", "OpcUaReadingRig", "PendotechTcpRig", "SbiTcpRig"}
 """Rigs that differ from another of the same driver only in part: for `make test-full`."""
 RIGS = [pytest.param(rig, marks=[pytest.mark.full] if rig.__name__ in DRILLS else []) for rig in all_rigs()]
 

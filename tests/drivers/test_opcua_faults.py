@@ -180,6 +180,7 @@ def test_a_notification_that_is_missing_is_counted_and_everything_is_read_anew(s
                 await asyncio.sleep(SCAN_S)
         assert {quality for _, quality in (await values_of(driver)).values()} == {GOOD}
         assert driver.link.state is LinkState.READY
+        assert driver.link.reason == "a report of the server was lost, and everything read anew"
 
     on_server(server, nodes(*NAMES), test)
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from drivers import opcua_channel
-from drivers.driver import LinkState, Outcome
+from drivers import opcua_channel, opcua_client
+from drivers.driver import Link, LinkState, Outcome
 from evcontrol.quality import BAD_CONFIGURATION, BAD_OUT_OF_RANGE, BAD_SENSOR_FAILURE, GOOD
 from evcontrol.signals import TagKind
 from tests.drivers.build import link_is
@@ -278,3 +278,15 @@ def test_nothing_is_logged_and_every_session_is_ended(server: ServerProcess, cap
                 await asyncio.sleep(SCAN_S)
 
     on_server(server, nodes("TT"), is_the_only_one)
+
+
+@pytest.mark.full
+def test_a_session_in_which_nobody_asks_is_kept(server: ServerProcess) -> None:
+    async def test(driver: NamedOpcUaDriver) -> None:
+        links: list[Link] = []
+        driver.on_link = links.append
+        await asyncio.sleep(1.5 * opcua_client.SESSION_LIFETIME_MS / 1000)
+        assert (await values_of(driver))["TT"][1] == GOOD
+        assert links == []
+
+    on_server(server, nodes("TT"), test, mode="read")

@@ -14,9 +14,9 @@ MODULES = Path(__file__).parents[2] / "build" / "node-opcua" / "node_modules"
 NODE = shutil.which("node") or shutil.which("nodejs")
 THERE = NODE is not None and (MODULES / "node-opcua-server").is_dir()
 
-needs_node_opcua = pytest.mark.skipif(
-    not THERE and not os.environ.get("CI"), reason="node-opcua is missing: scripts/node-opcua installs it"
-)
+NOT_HERE = "node-opcua is missing: scripts/node-opcua installs it"
+
+needs_node_opcua = pytest.mark.skipif(not THERE and not os.environ.get("CI"), reason=NOT_HERE)
 """Not skipped in continuous integration: there its absence is a failure."""
 
 

@@ -2,7 +2,8 @@
 //
 // It tells its port when it listens, and then does what it is told, a JSON object a line, and answers each with a line:
 // {"set": {NAME: value}}, {"status": {NAME: code}}, {"forget": 1} (all subscriptions), {"writes": 1} (what was written
-// since the start) and {"sessions": 1} (the number of clients).
+// since the start and not refused), {"read": 1} (answer with what all variables are), {"deny": true} (every write, until
+// false) and {"sessions": 1} (the number of clients).
 //
 // Options: swap (another namespace before the plant's), secure=FOLDER (its certificate.pem and key.pem), trusts=FOLDER
 // (the clients it lets in; without it all), pki=FOLDER (where it keeps what it was shown), user=PASSWORD (of "op"),
@@ -42,6 +43,7 @@ const port = Number(process.argv[2]);
 const given = Object.fromEntries(process.argv.slice(3).map((option) => option.split(/=(.*)/s, 2)));
 const written = [];
 const variables = {};
+let denying = false;
 
 function tell(what) {
     process.stdout.write(JSON.stringify(what) + "\n");
@@ -50,11 +52,11 @@ function tell(what) {
 function note(name, variable) {
     const plain = variable.writeAttribute.bind(variable);
     variable.writeAttribute = (context, request, callback) => {
-        written.push([name, request.value.value.value]);
-        if (name === given.refuse) {
+        if (name === given.refuse || denying) {
             callback(null, StatusCodes.BadOutOfRange);
             return;
         }
+        written.push([name, request.value.value.value]);
         plain(context, request, callback);
     };
 }
@@ -108,6 +110,7 @@ async function start() {
         userManager: { isValidUser: (name, password) => name === "op" && password === given.user },
         disableDiscovery: true,
         isAuditing: false,
+        serverCapabilities: { maxSessions: 50 },
         securityPolicies: [SecurityPolicy.None],
         securityModes: [MessageSecurityMode.None],
         serverCertificateManager: await certificateManager(),
@@ -151,6 +154,11 @@ function obey(server, order) {
                 session.deleteSubscription(Number(id));
             }
         }
+    }
+    denying = order.deny ?? denying;
+    if ("read" in order) {
+        const values = Object.entries(variables).map(([name, variable]) => [name, variable.readValue().value.value]);
+        return Object.fromEntries(values);
     }
     if ("sessions" in order) {
         return server.engine.currentSessionCount;

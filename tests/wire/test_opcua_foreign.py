@@ -109,6 +109,21 @@ def test_every_change_between_two_reports_arrives(server: NodeOpcUaServer) -> No
     on_server(server, nodes("SP"), test, timeout_s=4.0, publishing_s=1.0, sampling_s=0, queue_size=100)
 
 
+def test_samples_that_a_short_queue_lost_are_told(server: NodeOpcUaServer) -> None:
+    server.order(set={"SP": 0.0})
+
+    async def test(driver: NamedOpcUaDriver) -> None:
+        await until(driver, lambda now: now["SP"] == (0.0, GOOD), BACK_S)
+        assert driver.link.reason == ""
+        for value in range(1, 9):
+            server.order(set={"SP": float(value)})
+        await until(driver, lambda now: now["SP"] == (8.0, GOOD), BACK_S)
+        assert driver.counts.overflows > 0
+        await link_is(driver, LinkState.READY, BACK_S, "samples were lost: raise queue_size")
+
+    on_server(server, nodes("SP"), test, timeout_s=4.0, publishing_s=1.0, sampling_s=0, queue_size=2)
+
+
 def test_a_server_that_hangs_is_bad_in_time_and_back_and_no_write_comes_late(server: NodeOpcUaServer) -> None:
     async def test(driver: NamedOpcUaDriver) -> None:
         await until(driver, lambda now: now["TT"][1] == GOOD, BACK_S)
