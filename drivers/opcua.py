@@ -265,7 +265,7 @@ class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
         bad: dict[int, int] = {}
         failure = 0
         for start in range(0, len(positions), self._options.max_nodes):
-            part = positions[start : start + self._options.max_nodes]
+            part = tuple(positions[start : start + self._options.max_nodes])
             if not failure:
                 try:
                     await self._ask(image, _question(image, part), Urgency.READ, deadline)
@@ -314,8 +314,8 @@ class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
         return next((code for code in failures if code in (BAD_TIMEOUT, BAD_DECODING)), self._unread_quality())
 
 
-def _question(image: Image, positions: Sequence[int]) -> Callable[[OpcUaSession], Awaitable[None]]:
-    nodes = [image.target(position)[0] for position in positions]
+def _question(image: Image, positions: tuple[int, ...]) -> Callable[[OpcUaSession], Awaitable[None]]:
+    nodes = image.group(positions)
 
     async def ask(session: OpcUaSession) -> None:
         asked_at = _now()

@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 import struct
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from asyncua.client.ua_client import UASocketProtocol
 from asyncua.common.utils import create_nonce
 from asyncua.crypto import security_policies
 from asyncua.ua.object_ids import ObjectIds
-from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary
+from asyncua.ua.ua_binary import nodeid_from_binary, nodeid_to_binary, struct_from_binary, struct_to_binary
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 
 from drivers.connection import LinkLostError, LinkRefusedError, UnreadableError, answer_within
@@ -178,6 +179,20 @@ class Channel:
         asyncio.get_running_loop().call_soon(lambda: self.fail(str(self.gone())))
 
 
+@dataclass(slots=True)
+class Encoded:
+    """A request whose parameters are encoded once and sent many times: coding them costs a third of a read."""
+
+    type_id: bytes
+    parameters: bytes
+    RequestHeader: ua.RequestHeader = field(default_factory=ua.RequestHeader)
+
+    @classmethod
+    def of(cls, request: Any) -> Encoded:
+        """Of a request as asyncua has it."""
+        return cls(nodeid_to_binary(request.TypeId), struct_to_binary(request.Parameters))
+
+
 class _Wire(UASocketProtocol):
     """asyncua's protocol, which gives up a connection when it cannot read what comes; that is noted."""
 
@@ -188,6 +203,24 @@ class _Wire(UASocketProtocol):
         """Whether the server ended the connection with an error message."""
         self.refusal: UaStatusCodeError | None = None
         """The server's refusal to open the channel."""
+
+    def _send_request(
+        self, request: Any, timeout: float = 1, message_type: Any = ua.MessageType.SecureMessage
+    ) -> asyncio.Future[Any]:
+        """As asyncua's, for a request that is encoded already too."""
+        if not isinstance(request, Encoded):
+            return super()._send_request(request, timeout, message_type)
+        if self.transport is None:
+            raise ConnectionError("Connection is not open")
+        self._setup_request_header(request.RequestHeader, timeout)
+        self.revolve_security_token()
+        self._request_id += 1
+        body = request.type_id + struct_to_binary(request.RequestHeader) + request.parameters
+        message = self._connection.message_to_binary(body, message_type=message_type, request_id=self._request_id)
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._callbackmap[self._request_id] = answer
+        self.transport.write(message)
+        return answer
 
     def _process_received_message(self, msg: Any) -> None:
         """Called by asyncua, which takes a refusal to open the channel for the opening, and then cannot read it."""

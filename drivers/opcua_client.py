@@ -12,7 +12,7 @@ from asyncua.common.utils import create_nonce
 from asyncua.ua.object_ids import ObjectIds
 
 from drivers.connection import LinkRefusedError, UnreadableError
-from drivers.opcua_channel import Channel, no_way_in
+from drivers.opcua_channel import Channel, Encoded, no_way_in
 from drivers.opcua_identity import NOBODY, Counter, User, identify
 from drivers.opcua_messages import (
     ATTRIBUTES,
@@ -47,6 +47,7 @@ KEEP_ALIVES: Final = 3
 """How often the server says that it has nothing to say, within the time after which it counts as silent."""
 LIFETIME_S: Final = 10.0
 """How long a server keeps a subscription for which nobody asks, at the least."""
+KEPT_QUESTIONS: Final = 64
 
 
 def _today() -> datetime:
@@ -77,6 +78,7 @@ class TcpOpcUaSession:
         self._entrance = entrance
         self._channel = channel
         self.lost = channel.lost
+        self._questions: dict[int, tuple[Sequence[Node], Encoded]] = {}
         self.namespaces: list[str] = []
         """URIs by index, after :meth:`check`."""
 
@@ -120,7 +122,8 @@ class TcpOpcUaSession:
 
     async def read(self, nodes: Sequence[Node]) -> list[Sample]:
         """What the variables are now, in one request."""
-        return [sample_of(value) for value in await self.attributes([read_id(node.key) for node in nodes])]
+        answer = await self.ask(self._question(nodes), ua.ReadResponse)
+        return [sample_of(value) for value in all_of(answer.Results, len(nodes))]
 
     async def write(self, values: Sequence[tuple[Node, object]]) -> list[int]:
         """Write values in one request; the status of each."""
@@ -224,12 +227,21 @@ class TcpOpcUaSession:
         """Any request of OPC UA, with the answer's type; raises as all requests do."""
         return await self._channel.ask(request, kind)
 
+    def _question(self, nodes: Sequence[Node]) -> Encoded:
+        """The request for nodes; the same one for the same tuple, which is asked for again and again."""
+        known = self._questions.get(id(nodes))
+        if known is not None and known[0] is nodes:
+            return known[1]
+        question = Encoded.of(_reading([read_id(node.key) for node in nodes]))
+        if isinstance(nodes, tuple):
+            if len(self._questions) >= KEPT_QUESTIONS:
+                self._questions.clear()
+            self._questions[id(nodes)] = nodes, question
+        return question
+
     async def attributes(self, ids: Sequence[ua.ReadValueId]) -> list[ua.DataValue]:
         """What attributes of nodes are now, in one request."""
-        request = ua.ReadRequest()
-        request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
-        request.Parameters.NodesToRead = list(ids)
-        return all_of((await self.ask(request, ua.ReadResponse)).Results, len(ids))
+        return all_of((await self.ask(_reading(ids), ua.ReadResponse)).Results, len(ids))
 
     async def _keys(self, places: Sequence[Place]) -> list[ua.NodeId | Missing]:
         keys: list[ua.NodeId | Missing] = []
@@ -251,6 +263,13 @@ class TcpOpcUaSession:
             for (i, _), result in zip(part, all_of(answer.Results, len(part)), strict=True):
                 keys[i] = target_of(places[i].path, result)
         return keys
+
+
+def _reading(ids: Sequence[ua.ReadValueId]) -> ua.ReadRequest:
+    request = ua.ReadRequest()
+    request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
+    request.Parameters.NodesToRead = list(ids)
+    return request
 
 
 async def endpoints_of(url: str, timeout_s: float) -> list[Any]:

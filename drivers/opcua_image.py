@@ -16,6 +16,7 @@ from evcontrol.quality import BAD_CONFIGURATION, BAD_WAITING_FOR_INITIAL
 from evcontrol.signals import TimeArray
 
 SHOWN_MISTAKES: Final = 6
+KEPT_GROUPS: Final = 64
 
 
 @dataclass(slots=True)
@@ -62,6 +63,7 @@ class Image:
         for i, (node, _) in enumerate(self.nodes):
             if isinstance(node, Missing):
                 self.quality[i] = node.quality
+        self._groups: dict[tuple[int, ...], tuple[Node, ...]] = {}
         self.unreported: set[int] = set()
         self._asked_until = dict.fromkeys(self.found, 0.0)
 
@@ -83,6 +85,14 @@ class Image:
         if isinstance(node, Missing) or codec is None:
             raise ValueError(node.reason if isinstance(node, Missing) else "")
         return node, codec
+
+    def group(self, positions: tuple[int, ...]) -> tuple[Node, ...]:
+        """The nodes of points that are there; the same tuple for the same points."""
+        if positions not in self._groups:
+            if len(self._groups) >= KEPT_GROUPS:
+                self._groups.clear()
+            self._groups[positions] = tuple(self.target(position)[0] for position in positions)
+        return self._groups[positions]
 
     # -- a listener ------------------------------------------------------------------------------------------------
 
