@@ -11,7 +11,7 @@ from contextlib import aclosing
 from pathlib import Path
 from types import NoneType, TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
@@ -22,6 +22,7 @@ from evcontrol.api import endpoint
 from evcontrol.api.schema import (
     Acknowledgement,
     Acknowledgements,
+    AlarmFigures,
     AlarmView,
     Answer,
     BatchCommand,
@@ -170,6 +171,12 @@ class Client:
         """Acknowledge several alarms; the names of those that were waiting for it."""
         body = Acknowledgements(alarms=list(alarms), comment=comment)
         return await self._call(list[str], "POST", "/api/alarms/acknowledge", body)
+
+    async def alarm_figures(self, start: int | None = None, end: int | None = None) -> AlarmFigures:
+        """How good the alarms were between two process times (UTC ns), by default in the last day."""
+        times = {"start": start, "end": end}
+        wanted = urlencode({name: t for name, t in times.items() if t is not None})
+        return await self._call(AlarmFigures, "GET", f"/api/alarms/figures?{wanted}")
 
     async def shelve(self, alarm: str, duration_s: float, reason: str) -> None:
         """Put an alarm aside for so many seconds of process time."""

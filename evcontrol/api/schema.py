@@ -201,6 +201,26 @@ class AlarmView(Message):
     shelve_longest: float = 0.0
 
 
+class AlarmFigures(Message):
+    """How good the alarms were between two process times (ISA-18.2, clause 16).
+
+    ``per_interval`` and ``peak`` are alarms raised in ten minutes, ``flood_share`` and ``most_share`` parts of one;
+    ``most`` are the ten that were raised most often, with how often.
+    """
+
+    start: int
+    end: int
+    raised: int
+    per_interval: float
+    peak: int
+    flood_share: float
+    by_priority: dict[str, int]
+    most: list[tuple[str, int]]
+    most_share: float
+    chattering: list[str]
+    stale: list[str]
+
+
 class Status(Message):
     """The engine's own state: on which clock, at which speed, on what plant."""
 

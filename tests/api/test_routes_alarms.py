@@ -101,3 +101,15 @@ def test_an_alarm_out_of_service_needs_a_supervisors_signature_and_so_does_its_r
         ]
 
     serve(tmp_path, work)
+
+
+def test_the_figures_tell_of_what_was_raised(tmp_path: Path) -> None:
+    async def work(served: Served) -> None:
+        async with served.signed_on() as client:
+            await filled(served)
+            told = await client.alarm_figures()
+            assert (told.raised, told.most, told.by_priority) == (1, [(FULL, 1)], {"high": 1})
+            assert (await client.alarm_figures(0, told.start + 1)).raised == 0
+            await refused(client.alarm_figures(5, 5), 422, "end after it begins")
+
+    serve(tmp_path, work)

@@ -11,21 +11,27 @@ from evcontrol.access.people import AccessError
 from evcontrol.access.permission import Permission
 from evcontrol.access.session import Session
 from evcontrol.api import views
+from evcontrol.api.aside import run_aside
 from evcontrol.api.desk import Desk
 from evcontrol.api.guard import Reader, Signed, TheDesk, may
 from evcontrol.api.problem import RefusedError
 from evcontrol.api.schema import (
     Acknowledgement,
     Acknowledgements,
+    AlarmFigures,
     AlarmView,
     InterlockView,
     ServiceChange,
     Shelving,
     WithReason,
 )
+from evcontrol.clock import NS
 from evcontrol.plant.model import AlarmSpec
 
 router = APIRouter(prefix="/api")
+
+DEFAULT_S = 86_400
+"""Process time back from the end when no start is asked for."""
 
 Disabler = Annotated[Signed, Depends(may(Permission.DISABLE))]
 
@@ -34,6 +40,18 @@ Disabler = Annotated[Signed, Depends(may(Permission.DISABLE))]
 async def alarms(desk: TheDesk) -> list[AlarmView]:
     """The alarms that are neither normal nor suppressed by design."""
     return views.alarms(desk.engine)
+
+
+@router.get("/alarms/figures", dependencies=[Reader])
+async def alarm_figures(desk: TheDesk, start: int | None = None, end: int | None = None) -> AlarmFigures:
+    """How good the alarms were between two process times (UTC ns), by default in the last day."""
+    last = desk.engine.clock.now() if end is None else end
+    first = max(0, last - DEFAULT_S * NS) if start is None else start
+    if not 0 <= first < last < 1 << 63:
+        raise RefusedError(422, "the time must end after it begins", "Send `start` and `end` in ns since 1970 (UTC).")
+    await desk.engine.journal.flush()
+    async with desk.long_work:
+        return AlarmFigures.model_validate(await run_aside("alarms", desk.engine.data, f"{first}-{last}"))
 
 
 @router.post("/alarms/{alarm}/acknowledge", status_code=204)
