@@ -170,19 +170,19 @@ class Connection(Generic[S]):
         entry = _Request(urgency, next(self._numbers), request, loop.create_future())
         heapq.heappush(self._waiting, entry)
         self._wake.set()
-        try:
-            await asyncio.wait((entry.answer,), timeout=max(0.0, deadline - loop.time()))
-            if entry.sent and outcome:
-                await asyncio.wait((entry.answer,))
-        finally:
+
+        def too_late() -> None:
             if not entry.sent:
-                entry.answer.cancel()
-        if entry.answer.cancelled():
-            raise NotSentError("the line was busy for too long")
-        if not entry.answer.done():
-            raise SilentError(_silence(self._timeout_s))
-        result: R = entry.answer.result()
-        return result
+                entry.fail(NotSentError("the line was busy for too long"))
+            elif not outcome:
+                entry.fail(SilentError(_silence(self._timeout_s)))
+
+        timer = loop.call_at(deadline, too_late)
+        try:
+            result: R = await entry.answer  # an asker that is cancelled cancels it, and what waits is not sent
+            return result
+        finally:
+            timer.cancel()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

@@ -111,7 +111,7 @@ class Channel:
     async def answer(self, request: Any, kind: Any) -> Any:
         """Send and decode; without a time-out of asyncua's, which the caller's stands in for."""
         try:
-            data = await self._wire.send_request(request, timeout=0)
+            data = await self._wire.send(request)
             response = struct_from_binary(kind, data)
         except UaStatusCodeError as error:
             raise OpcUaRefusedError(error.code) from error
@@ -126,7 +126,7 @@ class Channel:
 
     async def send(self, request: Any) -> None:
         """Send a last request without waiting for its answer, and close when it has gone out."""
-        self.add(self._wire.send_request(request, timeout=0), "last request")
+        self.add(self._wire.send(request), "last request")
         await asyncio.sleep(0)  # in which it is sent
         if self._wire.transport is not None:
             self._wire.transport.close()
@@ -204,6 +204,12 @@ class _Wire(UASocketProtocol):
         self.refusal: UaStatusCodeError | None = None
         """The server's refusal to open the channel."""
 
+    async def send(self, request: Any) -> Any:
+        """The answer as it came; without a time-out, and what else asyncua puts around it."""
+        data = await self._send_request(request, 0)
+        _check_fault(data.copy())
+        return data
+
     def _send_request(
         self, request: Any, timeout: float = 1, message_type: Any = ua.MessageType.SecureMessage
     ) -> asyncio.Future[Any]:
@@ -226,9 +232,7 @@ class _Wire(UASocketProtocol):
         """Called by asyncua, which takes a refusal to open the channel for the opening, and then cannot read it."""
         self.told_error |= isinstance(msg, ua.ErrorMessage)
         if isinstance(msg, ua.Message) and _opens_channel(msg):
-            body = msg.body()  # type: ignore[no-untyped-call]
-            if nodeid_from_binary(body).Identifier == ObjectIds.ServiceFault_Encoding_DefaultBinary:
-                struct_from_binary(ua.ResponseHeader, body).ServiceResult.check()
+            _check_fault(msg.body())  # type: ignore[no-untyped-call]
         super()._process_received_message(msg)
 
     def disconnect_socket(self) -> None:
@@ -241,6 +245,12 @@ class _Wire(UASocketProtocol):
         if isinstance(exc, UaStatusCodeError):
             self.refusal = exc
         super()._fail_all_pending(exc)
+
+
+def _check_fault(body: Any) -> None:
+    """UaStatusCodeError when a message says that a request has failed."""
+    if nodeid_from_binary(body).Identifier == ObjectIds.ServiceFault_Encoding_DefaultBinary:
+        struct_from_binary(ua.ResponseHeader, body).ServiceResult.check()
 
 
 def _opens_channel(message: Any) -> bool:

@@ -205,11 +205,13 @@ class Plant:
 
     async def _change(self) -> None:
         value = 0.0
+        parts = [self.more[start : start + 50] for start in range(0, len(self.more), 50)] or [[]]
         while True:
-            await asyncio.sleep(self.every_s or 3600.0)
             value += 1.0
-            for name in self.more:
-                await self._put(name, value)
+            for part in parts:  # spread, so that clients are served meanwhile
+                await asyncio.sleep((self.every_s or 3600.0) / len(parts))
+                for name in part:
+                    await self._put(name, value)
 
 
 def tell(what: Any) -> None:

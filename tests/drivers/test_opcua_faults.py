@@ -87,7 +87,7 @@ def test_pieces_of_one_byte_are_no_fault(server: ServerProcess) -> None:
         assert (await driver.write({"SP": 5.0}))["SP"].outcome is Outcome.CONFIRMED
         assert (await values_of(driver))["SP"] == (5.0, GOOD)
 
-    behind_proxy(server, nodes(*NAMES), test)
+    behind_proxy(server, nodes(*NAMES), test, timeout_s=4.0)
 
 
 def test_a_write_whose_answer_does_not_come_is_unknown_and_never_repeated(server: ServerProcess) -> None:
