@@ -234,12 +234,12 @@ class Connection(Generic[S]):
         try:
             reason = await self._serve(session)
         finally:
-            if watching is not None:
-                watching.cancel()
             self._set(LinkState.DISCONNECTED, reason)
             waiting, self._waiting = self._waiting, []
             for entry in waiting:
                 entry.fail(NotSentError(_not_connected(self._link)))
+            if watching is not None:
+                watching.cancel()
             await session.close()
 
     async def _serve(self, session: S) -> str:

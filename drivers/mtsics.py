@@ -6,6 +6,7 @@ reset (``@``).
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import ClassVar, Final
 
 from drivers.balance import BalanceDriver, BalanceField, BalanceOptions, BalancePoint, Weight
@@ -35,6 +36,9 @@ class MtSicsDriver(BalanceDriver[MtSicsOptions]):
     options_model: ClassVar[type[Model]] = MtSicsOptions
     point_model: ClassVar[type[Model]] = MtSicsPoint
     _in_step = False
+
+    def _probing(self) -> Callable[[Line], Awaitable[object]]:
+        return self._identity
 
     async def _identity(self, line: Line) -> bytes:
         self._in_step = False

@@ -9,8 +9,10 @@ import pytest
 from drivers.conformance import DriverConformance, Rig
 from tests.drivers.rigs.found import all_rigs
 
-DRILLS = {"MtSicsTcpRig", "NodeOpcUaReadingRig", "NodeOpcUaRig", "OpcUaReadingRig", "PendotechTcpRig", "SbiTcpRig"}
-"""Rigs that differ from another of the same driver only in part: for `make test-full`."""
+DRILLS = {rig.__name__ for rig in all_rigs() if any(rig in other.__mro__[1:] for other in all_rigs())}
+"""Rigs from which another one derives, which differs only in part: for `make test-full`."""
+DRILLS |= {"NodeOpcUaRig"}
+"""Takes half a minute; what matters most of it is in ``tests/wire/test_opcua_foreign.py``."""
 RIGS = [pytest.param(rig, marks=[pytest.mark.full] if rig.__name__ in DRILLS else []) for rig in all_rigs()]
 
 
