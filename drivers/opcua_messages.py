@@ -158,7 +158,8 @@ def node_of(key: ua.NodeId, place: Place, attributes: Sequence[ua.DataValue]) ->
         if answer.StatusCode is not None and not answer.StatusCode.is_good():
             name = answer.StatusCode.name
             return Missing(f"there is no node {place} ({name})" if name.startswith("BadNodeId") else f"{place}: {name}")
-    if (value.Value is not None and value.Value.is_array) or value_of(rank, -1) >= 0:
+    dimensions = value_of(rank, -1)
+    if (value.Value is not None and value.Value.is_array) or (isinstance(dimensions, int) and dimensions >= 0):
         return Missing(f"{place} is an array")
     # The value knows best: a declared type can be abstract, or derived from the one that is sent.
     if value.Value is not None and value.Value.Value is not None:
@@ -166,7 +167,8 @@ def node_of(key: ua.NodeId, place: Place, attributes: Sequence[ua.DataValue]) ->
         kind = TYPES.get(name)
     else:
         name, node = "that it declares", value_of(declared, ua.NodeId())
-        kind = _DATA_TYPES.get(node.Identifier) if node.NamespaceIndex == 0 else None
+        standardised = isinstance(node, ua.NodeId) and node.NamespaceIndex == 0
+        kind = _DATA_TYPES.get(node.Identifier) if standardised else None
     return Node(key, kind) if kind is not None else Missing(f"{place}: no tag has the type {name}")
 
 
