@@ -29,14 +29,13 @@ from drivers.alicat_telegram import DataFrame, Statistic
 from drivers.driver import BoundPoint, Model, Outcome, WriteResult
 from drivers.framing import CR_LINES
 from drivers.multidrop import (
+    FAILURES,
     Bus,
     MisfitError,
     MultidropDriver,
     MultidropOptions,
-    NoAnswerError,
     Reading,
     Station,
-    UnreadableAnswerError,
 )
 from evcontrol.quality import (
     BAD_CONFIGURATION,
@@ -51,6 +50,8 @@ from evcontrol.quality import (
 
 LSS_SINCE: Final = (10, 5)
 """Firmware from which on the source of the setpoint can be asked for."""
+READS_A_CHECK: Final = 20
+"""After how many readings ranges, units and the setpoint's source are asked for again: no data frame tells them."""
 
 
 class GasField(StrEnum):
@@ -164,8 +165,10 @@ class GasStation:
         self._spec = spec
         self._tag_units: dict[GasField, str] = {}
         self._factors: dict[GasField, float] = {}
+        self._firmware: tuple[int, int] | None = None
         self._source: str | None = None
-        self._last_setpoint: Decimal | None = None
+        self._last: DataFrame | None = None
+        self._reads = 0
 
     def bind(self, device: str, bound: BoundPoint, field: str) -> None:
         """Take a tag; ValueError when its field is not there, or cannot be in its unit."""
@@ -186,15 +189,13 @@ class GasStation:
 
     async def identify(self, bus: Bus) -> str:
         """Ask who it is, and in which ranges and units it tells what the plant has tags for."""
-        self._last_setpoint = None
-        serial = telegram.parse_serial_number(await self._ask(bus, telegram.ask_serial_number(self._letter)))
+        self._last = None
+        serial = await self._serial_number(bus)
         if self._spec.serial_number not in (None, serial):
             raise MisfitError(f"its serial number is {serial or 'not told'}, not {self._spec.serial_number}")
-        firmware = telegram.parse_firmware(await self._ask(bus, telegram.ask_firmware(self._letter)))
-        for statistic in {Statistic.MASS_FLOW} | {_STATISTICS[field] for field in self._tag_units}:
-            self._take_unit(statistic, await self._full_scale(bus, statistic))
-        self._source = await self._setpoint_source(bus, firmware)
-        frame = await self._frame(bus)
+        self._firmware = telegram.parse_firmware(await self._ask(bus, telegram.ask_firmware(self._letter)))
+        await self._check(bus)
+        frame = self._last = await self._frame(bus)
         if frame.gas != self._spec.gas:
             raise MisfitError(f"its gas is {frame.gas}, not {self._spec.gas}")
         words = f"serial number {serial}" if serial else "serial number not told"
@@ -202,13 +203,16 @@ class GasStation:
 
     async def read(self, bus: Bus) -> Mapping[str, Reading]:
         """Its readings. A setpoint that is another than before counts when it is told twice: there is no check sum."""
-        frame = await self._frame(bus)
-        if frame.setpoint != self._last_setpoint:
+        before, frame = self._last, await self._frame(bus)
+        self._reads += 1
+        if self._reads % READS_A_CHECK == 0 or (before is not None and _decimals(before) != _decimals(frame)):
+            await self._check(bus)
+        if before is None or frame.setpoint != before.setpoint:
             again = await self._frame(bus)
             if again.setpoint != frame.setpoint:
-                raise UnreadableAnswerError("two answers with different setpoints")
+                raise bus.unreadable("two answers with different setpoints")
             frame = again
-        self._last_setpoint = frame.setpoint
+        self._last = frame
         return self._readings(frame)
 
     def mistake(self, values: Mapping[str, float]) -> tuple[str, str] | None:
@@ -222,16 +226,19 @@ class GasStation:
             return GasField.SETPOINT, f"{value:g} is beyond 0 to {highest:g}, the range of controller {self._letter}"
         return None
 
+    def is_urgent(self, values: Mapping[str, float]) -> bool:
+        """Nothing is: a setpoint is sent only to the right controller with the right gas."""
+        return False
+
     async def write(self, bus: Bus, values: Mapping[str, float]) -> Mapping[str, WriteResult]:
         """Send the setpoint, and see that the controller has it."""
         result = await self._written(bus, values[GasField.SETPOINT] / self._factors[GasField.SETPOINT])
         return {GasField.SETPOINT: result}
 
     async def _written(self, bus: Bus, value: float) -> WriteResult:
-        try:
-            before = await self._frame(bus)
-        except (NoAnswerError, UnreadableAnswerError) as error:
-            return WriteResult(Outcome.REJECTED, f"not sent: {error}")
+        before = self._last
+        if before is None:
+            return WriteResult(Outcome.REJECTED, "not sent: the controller has not been read yet")
         if refusal := self._refusal(before):
             return WriteResult(Outcome.REJECTED, refusal)
         exponent = before.setpoint.as_tuple().exponent
@@ -239,16 +246,13 @@ class GasStation:
         try:
             answer = await self._ask(bus, telegram.set_setpoint(self._letter, wanted))
             refused = telegram.is_refusal(answer)
-            after = await self._frame(bus)
-        except (NoAnswerError, UnreadableAnswerError) as error:
+            after = self._last = await self._frame(bus)
+        except FAILURES as error:
             return WriteResult(Outcome.UNKNOWN, f"sent, and {error}")
-        if after.setpoint == wanted:
-            return WriteResult(Outcome.CONFIRMED)
         words = f"its setpoint is {after.setpoint}, not {wanted}"
-        if refused:
-            kept = after.setpoint == before.setpoint
-            return WriteResult(Outcome.REJECTED if kept else Outcome.UNKNOWN, f"the controller refused (?): {words}")
-        return WriteResult(Outcome.UNKNOWN, words)
+        if refused and after.setpoint == before.setpoint:
+            return WriteResult(Outcome.REJECTED, "the controller refused (?)")
+        return WriteResult(Outcome.CONFIRMED) if after.setpoint == wanted else WriteResult(Outcome.UNKNOWN, words)
 
     def _refusal(self, frame: DataFrame) -> str:
         if frame.gas != self._spec.gas:
@@ -260,14 +264,28 @@ class GasStation:
             return f"it {known} each setpoint in its memory, which wears out: send LSS U once, or set saved_setpoint"
         return ""
 
+    async def _check(self, bus: Bus) -> None:
+        """Ask for what somebody may have changed at the controller, and no data frame tells."""
+        for statistic in sorted({Statistic.MASS_FLOW} | {_STATISTICS[field] for field in self._tag_units}):
+            self._take_unit(statistic, await self._full_scale(bus, statistic))
+        self._source = await self._setpoint_source(bus)
+
+    async def _serial_number(self, bus: Bus) -> str | None:
+        """Asked first of all: its answer cannot be mistaken for any other, and brings the line into step."""
+        asked = telegram.ask_serial_number(self._letter)
+        answer = await bus.ask(asked, CR_LINES, lambda got: not telegram.is_identity(got, self._letter))
+        return telegram.parse_serial_number(answer)
+
     async def _ask(self, bus: Bus, data: bytes) -> bytes:
+        if not bus.in_step:
+            await self._serial_number(bus)
         return await bus.ask(data, CR_LINES, lambda got: not telegram.answers(got, self._letter, data))
 
     async def _frame(self, bus: Bus) -> DataFrame:
         line = await self._ask(bus, telegram.ask_frame(self._letter))
         frame = telegram.parse_frame(line, totaliser=self._spec.totaliser)
         if frame is None or frame.unit != self._letter:
-            raise UnreadableAnswerError("unreadable data frame")
+            raise bus.unreadable("unreadable data frame")
         return frame
 
     async def _full_scale(self, bus: Bus, statistic: Statistic) -> telegram.FullScale:
@@ -276,11 +294,11 @@ class GasStation:
             raise MisfitError("it does not tell its ranges and units (firmware before 6v00, or no standard device)")
         told = telegram.parse_full_scale(answer)
         if told is None:
-            raise UnreadableAnswerError("unreadable full scale")
+            raise bus.unreadable("unreadable full scale")
         return told
 
-    async def _setpoint_source(self, bus: Bus, firmware: tuple[int, int] | None) -> str | None:
-        if firmware is None or firmware < LSS_SINCE:
+    async def _setpoint_source(self, bus: Bus) -> str | None:
+        if self._firmware is None or self._firmware < LSS_SINCE:
             return None
         return telegram.parse_setpoint_source(await self._ask(bus, telegram.ask_setpoint_source(self._letter)))
 
@@ -321,6 +339,11 @@ class GasStation:
         if frame.gas != self._spec.gas and field in (*_FLOW_FIELDS, GasField.SETPOINT, GasField.TOTAL):
             quality = BAD_CONFIGURATION
         return (math.nan, quality) if is_bad(quality) else (float(value) * self._factors[field] + 0.0, quality)
+
+
+def _decimals(frame: DataFrame) -> tuple[object, ...]:
+    numbers = (frame.pressure, frame.temperature, frame.volumetric_flow, frame.mass_flow)
+    return tuple(number.as_tuple().exponent for number in numbers)
 
 
 class AlicatDriver(MultidropDriver[AlicatOptions, AlicatPoint]):

@@ -128,6 +128,12 @@ def parse_full_scale(line: bytes) -> FullScale | None:
     return FullScale(abs(Decimal(words[1])), words[3])
 
 
+def is_identity(line: bytes, unit: str) -> bool:
+    """Whether a line answers ``??M5`` to this unit, well or badly."""
+    words = line.strip(b"\r\n").split()
+    return words[:2] == [unit.encode(), b"M05"] or is_refusal(line)
+
+
 def parse_serial_number(line: bytes) -> str | None:
     """The number in an answer to ``??M5``; None when there is none."""
     return _labelled(line, "M05", ("Serial", "Number"))
@@ -163,6 +169,8 @@ def answers(line: bytes, unit: str, asked: bytes) -> bool:
     """Whether a line can be the answer of this unit: not another's, and not the echo of what we asked."""
     text = line.strip(b"\r\n ")
     if text in (b"", asked.strip()):
+        return False
+    if b" M05 " in text and b"??M5" not in asked:
         return False
     head, _, rest = text.partition(b" ")
     return not (len(head) == 1 and head.isupper() and rest and head != unit.encode())

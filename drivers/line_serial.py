@@ -15,6 +15,7 @@ import serial
 from drivers.connection import LinkLostError, LinkRefusedError, UnreadableError, os_error_words
 from drivers.framing import Framing
 from drivers.line import MAX_TELEGRAM, NoTap, Silence, Skip, Tap, Wanted, skip_none
+from drivers.line_late import answered
 from drivers.serial_options import SerialOptions
 
 POLL_S: Final = 0.02
@@ -75,7 +76,8 @@ class SerialLine:
         job = _Job(data, wanted, self._loop.create_future())
         self._jobs.put(job)
         try:
-            return await job.answer
+            with answered(self._options):
+                return await job.answer
         finally:
             job.over = True
             # An answer comes after what was sent; without one the bytes are still on their way.

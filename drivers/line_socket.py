@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from drivers.connection import LinkLostError, LinkRefusedError, os_error_words
 from drivers.framing import Framing
 from drivers.line import MAX_TELEGRAM, NoTap, Silence, Skip, Tap, Wanted, skip_none
+from drivers.line_late import answered
 from drivers.serial_options import SerialOptions
 
 _LINGER_0: Final = struct.pack("ii", 1, 0)
@@ -69,12 +70,13 @@ class SocketLine(asyncio.Protocol):
         wanted = Wanted(framing, skip, longest)
         await self._put(data)
         try:
-            while (answer := wanted.take(self._received)) is None:
-                if self.lost.done():
-                    raise LinkLostError(self.lost.result())
-                self._more.clear()
-                await self._more.wait()
-            return answer
+            with answered(self._options):
+                while (answer := wanted.take(self._received)) is None:
+                    if self.lost.done():
+                        raise LinkLostError(self.lost.result())
+                    self._more.clear()
+                    await self._more.wait()
+                return answer
         finally:
             self._silence.begins()
 

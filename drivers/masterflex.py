@@ -1,7 +1,7 @@
 """Masterflex drives with the linkable serial interface, several on one line: speed, direction, start and stop.
 
-On connect the driver only asks (``I``), unless ``assign_numbers`` lets it number pumps that have lost theirs: a drive
-forgets its number with its power, and says ``P?`` to ``ENQ`` until it is given one. It never takes a pump over by
+On connect the driver only asks (``C``, ``I``), unless ``assign_numbers`` lets it number pumps that have lost theirs: a
+drive forgets its number with its power, and says ``P?`` to ``ENQ`` until it is given one. It never takes a pump over by
 itself: ``remote`` is a tag that a person or a phase writes. It never speaks to all pumps (``P99``), never doses and
 never clears a count. These drives have no watchdog: a pump runs on when nobody speaks to it. No maintained library
 speaks this protocol (public ones number and take over the pumps when they connect, and hide NAK).
@@ -9,13 +9,14 @@ speaks this protocol (public ones number and take over the pumps when they conne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from drivers import masterflex_telegram as telegram
+from drivers.connection import LinkLostError, LinkRefusedError
 from drivers.driver import Model
 from drivers.framing import ACK, NAK, STX_CR, EitherOf, SingleBytes
 from drivers.multidrop import Bus, MultidropOptions, NoAnswerError, UnreadableAnswerError
@@ -68,13 +69,12 @@ class MasterflexDrive:
     async def state(self, bus: Bus) -> PumpState:
         """Ask its status, and its speed.
 
-        The answer to the second question has no number. Answers come in the order of the questions, so once the pump
-        has told its status no older one can follow.
+        The answer to the second question has no number; it is asked when the first one has been answered.
         """
         status = await self._status(bus)
         speed = telegram.parse_speed(await bus.ask(telegram.ask_speed(self._address), STX_CR, self._is_echo))
         if speed is None:
-            raise UnreadableAnswerError("unreadable answer to S")
+            raise bus.unreadable("unreadable answer to S")
         quality = BAD_DEVICE_FAILURE if status.state in telegram.FAILURES else GOOD
         running = status.state is telegram.State.RUNNING
         return PumpState(speed.rpm, running, speed.clockwise, status.remote, status.state.value, quality)
@@ -96,7 +96,7 @@ class MasterflexDrive:
         telegram_ = self._telegram(order, state)
         said = telegram.is_acknowledged(await bus.ask(telegram_, _ACKNOWLEDGEMENT, lambda got: got == telegram_[1:-1]))
         if said is None:
-            raise UnreadableAnswerError("unreadable answer")
+            raise bus.unreadable("unreadable answer")
         if said:
             return ""
         error = (await self._status(bus)).error
@@ -117,10 +117,11 @@ class MasterflexDrive:
 
     async def _status(self, bus: Bus) -> telegram.Status:
         """The first telegram that is a status of this pump, or is none at all."""
+        await bus.get_into_step(telegram.ask_revolutions(self._address), STX_CR, telegram.is_revolutions)
         got = await bus.ask(telegram.ask_status(self._address), STX_CR, self._is_not_mine)
         status = telegram.parse_status(got)
         if status is None:
-            raise UnreadableAnswerError("unreadable answer to I")
+            raise bus.unreadable("unreadable answer to I")
         return status
 
     def _is_not_mine(self, got: bytes) -> bool:
@@ -128,11 +129,11 @@ class MasterflexDrive:
         if status is not None:
             return status.address != self._address
         # What answers another question can be late; an echo is what we said ourselves.
-        return self._is_echo(got) or telegram.parse_speed(got) is not None
+        return self._is_echo(got) or telegram.is_revolutions(got)
 
     def _is_echo(self, got: bytes) -> bool:
-        asked = (telegram.ask_status(self._address), telegram.ask_speed(self._address))
-        return got in {each[1:-1] for each in asked}
+        questions = (telegram.ask_status, telegram.ask_speed, telegram.ask_revolutions)
+        return got in {ask(self._address)[1:-1] for ask in questions}
 
 
 class MasterflexDriver(PumpLineDriver[MasterflexOptions, MasterflexPoint]):
@@ -144,6 +145,8 @@ class MasterflexDriver(PumpLineDriver[MasterflexOptions, MasterflexPoint]):
     options_model: ClassVar[type[Model]] = MasterflexOptions
     point_model: ClassVar[type[Model]] = MasterflexPoint
     silence_s = 0.005
+    _doubt = ""
+    """Why it cannot be told which pump is which, as long as that is so."""
 
     def _drives(self) -> Mapping[int, tuple[Drive, PumpSpec]]:
         return {address: (MasterflexDrive(address), spec) for address, spec in self._options.pumps.items()}
@@ -151,7 +154,13 @@ class MasterflexDriver(PumpLineDriver[MasterflexOptions, MasterflexPoint]):
     async def _handshake(self, line: Line) -> str:
         """Number the pumps that have lost their numbers, when that is wanted; then see who is there."""
         words = await self._number(Bus(line, self._options.answer_s)) if self._options.assign_numbers else ""
-        found = await super()._handshake(line)
+        words = words or self._doubt
+        try:
+            found = await super()._handshake(line)
+        except LinkLostError as error:
+            if self._doubt:
+                raise LinkRefusedError(f"{self._doubt}; {error}") from error
+            raise
         return f"{words}; {found}" if words else found
 
     async def _number(self, bus: Bus) -> str:
@@ -160,23 +169,49 @@ class MasterflexDriver(PumpLineDriver[MasterflexOptions, MasterflexPoint]):
         Pumps say ``P?`` one after the other, the nearest first. So either all of ours have lost their numbers, and get
         them in the order of the options; or one has, and gets the one that is missing. Everything else is left alone.
         """
-        missing = [address for address in self._options.pumps if not await self._is_there(bus, address)]
+        pumps = list(self._options.pumps)
+        missing = [address for address in pumps if not await self._is_there(bus, address)]
+        if not missing:
+            self._doubt = ""
         if not missing or not await self._asks_for_a_number(bus):
             return ""
-        if len(missing) not in (1, len(self._options.pumps)):
-            return f"pumps without a number: which are {_listed(missing)} cannot be told"
-        given = []
-        for address in missing:
-            if not await self._asks_for_a_number(bus):
+        if missing == pumps:
+            return await self._number_all(bus, pumps)
+        if len(missing) > 1:
+            self._doubt = f"pumps without a number: which are {_listed(missing)} cannot be told"
+            return self._doubt
+        given = await self._told(bus, telegram.give_number(missing[0]))
+        return f"number given to pump {missing[0]}" if given else ""
+
+    async def _number_all(self, bus: Bus, pumps: Sequence[int]) -> str:
+        """First numbers that none of ours has; only when as many as there should be have taken one, their own.
+
+        With one switched off the next one would get its number, and be taken for it for ever.
+        """
+        spare = [number for number in reversed(telegram.ADDRESSES) if number not in pumps]
+        given: list[int] = []
+        while len(given) <= len(pumps) and await self._asks_for_a_number(bus):
+            if not await self._told(bus, telegram.give_number(spare[len(given)])):
                 break
-            try:
-                said = await bus.ask(telegram.give_number(address), _ACKNOWLEDGEMENT)
-            except NoAnswerError:
-                break
-            if not telegram.is_acknowledged(said):
-                break
-            given.append(address)
-        return f"numbers given to pumps {_listed(given)}" if given else ""
+            given.append(spare[len(given)])
+        if len(given) != len(pumps):
+            self._doubt = (
+                f"{len(given)} pumps asked for a number, not {len(pumps)}: which is which cannot be told "
+                f"(they have the numbers {_listed(given)} now; switch all of them off and on together)"
+            )
+            return self._doubt
+        self._doubt = ""
+        for number, address in zip(given, pumps, strict=True):
+            if not await self._told(bus, telegram.change_number(number, address)):
+                return f"pump {number} does not take the number {address}"
+        return f"numbers given to pumps {_listed(pumps)}"
+
+    async def _told(self, bus: Bus, command: bytes) -> bool:
+        """Whether a pump acknowledges."""
+        try:
+            return telegram.is_acknowledged(await bus.ask(command, _ACKNOWLEDGEMENT)) is True
+        except NoAnswerError:
+            return False
 
     async def _is_there(self, bus: Bus, address: int) -> bool:
         try:
@@ -192,5 +227,5 @@ class MasterflexDriver(PumpLineDriver[MasterflexOptions, MasterflexPoint]):
             return False
 
 
-def _listed(addresses: list[int]) -> str:
+def _listed(addresses: Sequence[int]) -> str:
     return ", ".join(str(address) for address in addresses)

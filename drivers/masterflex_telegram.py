@@ -2,8 +2,8 @@
 
 Source: Masterflex, Operating manual: pump drives, A-1299-0996 edition 04, sections 1.4 to 1.13 (table 2 "Sample pump
 commands and responses"). The meaning of the five figures of ``I`` is section 1.8, as public programs for these drives
-use it. The commands to all pumps (``P99``), to a number of revolutions (``V``, ``G`` without ``0``), to clear (``Z``)
-and to renumber (``U``) are not here.
+use it. The commands to all pumps (``P99``), to a number of revolutions (``V``, ``G`` without ``0``) and to clear
+(``Z``) are not here.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ HIGHEST_RPM: Final = Decimal("999.9")
 
 _STATUS: Final = re.compile(rb"P([0-9]{2})I([01])([0-9])([0-9])([1-7])([0-5])")
 _SPEED: Final = re.compile(rb"S([+-])([0-9]{3,4}\.[0-9])")
+_REVOLUTIONS: Final = re.compile(rb"C[0-9]{1,7}\.[0-9]{2}")
 _UNNUMBERED: Final = re.compile(rb"P\?([0-9A-Z])")
 
 
@@ -89,6 +90,16 @@ def ask_speed(address: int) -> bytes:
     return _command(address, "S")
 
 
+def ask_revolutions(address: int) -> bytes:
+    """``PnnC``, to find back into step with the line."""
+    return _command(address, "C")
+
+
+def is_revolutions(telegram: bytes) -> bool:
+    """Whether it answers ``C``."""
+    return _REVOLUTIONS.fullmatch(telegram) is not None
+
+
 def set_speed(address: int, rpm: Decimal, *, clockwise: bool) -> bytes:
     """``PnnS+xxx.x``; ValueError for a speed with more than one decimal, negative or beyond 999.9 rpm."""
     if not rpm.is_finite() or rpm % RESOLUTION_RPM or not 0 <= rpm <= HIGHEST_RPM:
@@ -119,6 +130,13 @@ def hand_back(address: int) -> bytes:
 def give_number(address: int) -> bytes:
     """``Pnn`` alone: the number of the satellite that has just said ``P?``."""
     return _command(address, "")
+
+
+def change_number(address: int, to: int) -> bytes:
+    """``PnnUmm``: another number for a satellite that has one."""
+    if to not in ADDRESSES:
+        raise ValueError(f"{to} is no number of a satellite")
+    return _command(address, f"U{to:02d}")
 
 
 def parse_status(telegram: bytes) -> Status | None:

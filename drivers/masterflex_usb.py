@@ -19,7 +19,7 @@ from pydantic import Field
 
 from drivers import masterflex_usb_telegram as telegram
 from drivers.driver import Model
-from drivers.multidrop import Bus, MultidropOptions, UnreadableAnswerError
+from drivers.multidrop import Bus, MultidropOptions
 from drivers.pump import Drive, Order, PumpField, PumpPoint, PumpSpec, PumpState
 from drivers.pump_line import PumpLineDriver
 from evcontrol.quality import BAD_OUT_OF_SERVICE
@@ -65,9 +65,9 @@ class MasterflexUsbDrive:
     async def state(self, bus: Bus) -> PumpState:
         """Ask its status, and its speed.
 
-        The answer to the second question has no number. Answers come in the order of the questions, so once the pump
-        has told its status no older one can follow.
+        The answer to the second question has no number; it is asked when the first one has been answered.
         """
+        await bus.get_into_step(telegram.ask_model(self._address), telegram.ANSWER, telegram.is_model)
         status = await self._asked(bus, telegram.ask_status(self._address), telegram.parse_status)
         rpm = await self._asked(bus, telegram.ask_speed(self._address), telegram.parse_speed) if status else None
         if status is None or rpm is None:
@@ -85,7 +85,7 @@ class MasterflexUsbDrive:
             await bus.ask(data, telegram.ANSWER, lambda got: telegram.is_blank(got) or got == data[:-1])
         )
         if reply is None:
-            raise UnreadableAnswerError("unreadable answer")
+            raise bus.unreadable("unreadable answer")
         return _SAID[reply]
 
     def _telegram(self, order: Order) -> bytes:
@@ -107,7 +107,7 @@ class MasterflexUsbDrive:
             return None
         answer = parse(got)
         if answer is None:
-            raise UnreadableAnswerError(f"unreadable answer to {data[:-1].decode()}")
+            raise bus.unreadable(f"unreadable answer to {data[:-1].decode()}")
         return answer
 
     def _is_not_mine(self, got: bytes, asked: bytes) -> bool:

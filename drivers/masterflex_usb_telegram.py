@@ -26,6 +26,7 @@ ANSWER: Final = EitherOf((SingleBytes(b"*#~"), CR_LINES))
 """A reply of one byte, with or without an end of line, or a line."""
 
 _STATUS: Final = re.compile(rb"([1-8]),([01]),([01])")
+_MODEL: Final = re.compile(rb"[\x21-\x7e][\x20-\x7e]{3,}")
 _SPEED: Final = re.compile(rb"[0-9]{1,4}(?:\.[0-9]{1,2})?")
 
 
@@ -55,6 +56,19 @@ def ask_status(address: int) -> bytes:
 def ask_speed(address: int) -> bytes:
     """``nR``; its answer has no number, so it is only asked after a status that came."""
     return _command(address, "R")
+
+
+def ask_model(address: int) -> bytes:
+    """``n#``, to find back into step with the line."""
+    return _command(address, "#")
+
+
+def is_model(telegram: bytes) -> bool:
+    """Whether it answers ``#``: a text that is none of the other answers, ``#`` itself or ``~``."""
+    if parse_reply(telegram) in (Reply.INVALID, Reply.NOT_SERIAL):
+        return True
+    other = parse_status(telegram) or parse_speed(telegram)
+    return other is None and _MODEL.fullmatch(telegram.strip(b"\r\n")) is not None
 
 
 def set_speed(address: int, rpm: Decimal) -> bytes:

@@ -42,24 +42,47 @@ class MisfitError(Exception):
     """It is not the instrument that belongs at this address; the message says why."""
 
 
+FAILURES: Final = (NoAnswerError, UnreadableAnswerError, MisfitError)
+"""What asking one instrument raises when the line itself is well."""
+
+
 class Bus:
-    """A line on which every answer has to come within ``answer_s``."""
+    """A line on which every answer has to come within ``answer_s``.
+
+    Instruments answer in the order in which they were asked. An answer that comes too late would be taken for that to
+    the next question of the same kind, and so would every one after it. So as long as the line is not ``in_step``, a
+    question of another kind comes first, whose answer cannot be mistaken: what was asked before it is over then.
+    """
 
     def __init__(self, line: Line, answer_s: float) -> None:
-        self._line = line
+        self.line = line
         self._answer_s = answer_s
+        self.in_step = False
 
     async def ask(self, data: bytes, framing: Framing, skip: Skip = skip_none) -> bytes:
         """Send, and return the first telegram that is not to be skipped; NoAnswerError when none comes in time."""
+        self.in_step = False
         try:
             async with asyncio.timeout(self._answer_s):
-                return await self._line.request(data, framing, skip)
+                answer = await self.line.request(data, framing, skip)
         except TimeoutError:
             raise NoAnswerError(f"no answer within {self._answer_s:g} s") from None
+        self.in_step = True
+        return answer
+
+    async def get_into_step(self, data: bytes, framing: Framing, is_answer: Callable[[bytes], bool]) -> None:
+        """Where the line is not in step, ask this and wait for its answer, passing over all that is none."""
+        if not self.in_step:
+            await self.ask(data, framing, lambda got: not is_answer(got))
+
+    def unreadable(self, words: str) -> UnreadableAnswerError:
+        """What to raise for an answer that is none; nothing after it can be trusted."""
+        self.in_step = False
+        return UnreadableAnswerError(words)
 
     async def send(self, data: bytes) -> None:
         """Send what is not answered."""
-        await self._line.send(data)
+        await self.line.send(data)
 
 
 class Station(Protocol):
@@ -81,8 +104,14 @@ class Station(Protocol):
     def mistake(self, values: Mapping[str, float]) -> tuple[str, str] | None:
         """The first field whose value cannot be sent, and why."""
 
+    def is_urgent(self, values: Mapping[str, float]) -> bool:
+        """Whether these are sent also to an instrument that did not answer last."""
+
     async def write(self, bus: Bus, values: Mapping[str, float]) -> Mapping[str, WriteResult]:
-        """Write fields, each read back; what could not be sent is REJECTED, what was and is not confirmed UNKNOWN."""
+        """Write fields, each read back; raises nothing but what the line does.
+
+        What was not sent is REJECTED; what was, and is not confirmed, UNKNOWN.
+        """
 
 
 class MultidropOptions(SerialOptions):
@@ -147,6 +176,7 @@ class MultidropDriver(DeviceDriver[Line, O, P], Generic[O, P]):
     ) -> None:
         super().__init__(name, options, points, clock, on_link=on_link)
         self.connect: Callable[[O], Awaitable[Line]] = connect or self._open_line
+        self._bus: Bus | None = None
         self._members = {address: _Member(station, {}) for address, station in self._stations().items()}
         for position, bound in enumerate(self._bound):
             address, field = self._place(position)
@@ -198,7 +228,7 @@ class MultidropDriver(DeviceDriver[Line, O, P], Generic[O, P]):
 
     async def _handshake(self, line: Line) -> str:
         """Ask every instrument who it is; the line is ready when one of them is right."""
-        bus = Bus(line, self._options.answer_s)
+        bus = self._bus_of(line)
         words = [f"{address}: {await self._look(member, bus)}" for address, member in self._members.items()]
         members = self._members.values()
         if any(not member.trouble for member in members):
@@ -211,7 +241,7 @@ class MultidropDriver(DeviceDriver[Line, O, P], Generic[O, P]):
         """Ask an instrument who it is; what to say of it."""
         try:
             words = await member.station.identify(bus)
-        except (NoAnswerError, UnreadableAnswerError, MisfitError) as error:
+        except FAILURES as error:
             _blame(member, error)
             return member.trouble
         member.trouble = ""
@@ -219,7 +249,7 @@ class MultidropDriver(DeviceDriver[Line, O, P], Generic[O, P]):
 
     def _reading(self, member: _Member) -> Callable[[Line], Awaitable[Mapping[str, Reading]]]:
         async def reading(line: Line) -> Mapping[str, Reading]:
-            bus = Bus(line, self._options.answer_s)
+            bus = self._bus_of(line)
             if member.trouble:
                 await self._look(member, bus)
             if member.trouble:
@@ -233,6 +263,12 @@ class MultidropDriver(DeviceDriver[Line, O, P], Generic[O, P]):
             return {}
 
         return reading
+
+    def _bus_of(self, line: Line) -> Bus:
+        """The line as it was left by who asked last."""
+        if self._bus is None or self._bus.line is not line:
+            self._bus = Bus(line, self._options.answer_s)
+        return self._bus
 
     def _turn(self) -> list[_Member]:
         """Who is asked in this scan: those that answered, then one that did not, which then goes to the end."""
@@ -273,12 +309,12 @@ class MultidropDriver(DeviceDriver[Line, O, P], Generic[O, P]):
         self, address: Hashable, values: Mapping[str, float], deadline: float
     ) -> Mapping[str, WriteResult]:
         member = self._members[address]
-        if member.trouble:
+        urgent = member.quality != BAD_CONFIGURATION and member.station.is_urgent(values)
+        if member.trouble and not urgent:
             return all_of(values, Outcome.REJECTED, f"not sent: instrument {address}: {member.trouble}")
-        bus_s = self._options.answer_s
         try:
             return await self._connection.ask(
-                lambda line: member.station.write(Bus(line, bus_s), values), Urgency.WRITE, deadline, outcome=True
+                lambda line: member.station.write(self._bus_of(line), values), Urgency.WRITE, deadline, outcome=True
             )
         except NotSentError as error:
             return all_of(values, Outcome.REJECTED, f"not sent: {error}")

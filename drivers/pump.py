@@ -17,13 +17,15 @@ from typing import Annotated, ClassVar, Final, Protocol, Self
 from pydantic import Field, model_validator
 
 from drivers.driver import BoundPoint, Model, Outcome, WriteResult
-from drivers.multidrop import Bus, NoAnswerError, Reading, UnreadableAnswerError
+from drivers.multidrop import FAILURES, Bus, MisfitError, Reading
 from evcontrol.quality import BAD_DECODING, BAD_OUT_OF_SERVICE, GOOD, is_bad
 
 READBACKS: Final = 3
 """How often a pump is asked whether it has taken a command."""
 READBACK_S: Final = 0.05
 """Real time between two of these questions."""
+REPEATS: Final = 2
+"""How often a pump is asked again for a speed that it has not told twice."""
 FLOW_UNITS: Final = {"mL/min": Decimal(1), "mL/h": Decimal(60), "L/min": Decimal("0.001"), "L/h": Decimal("0.06")}
 """Of each, how many are 1 mL/min."""
 
@@ -166,13 +168,13 @@ class PumpStation:
         None of these protocols has a check sum, and a speed that lost a figure is still a speed.
         """
         state = await self._drive.state(bus)
-        speed_quality = state.quality
-        if state.rpm is not None and state.rpm != self._last_rpm:
-            again = await self._drive.state(bus)
-            speed_quality = state.quality if again.rpm == state.rpm else BAD_DECODING
-            state = again
-        self._last_rpm = None if is_bad(speed_quality) else state.rpm
-        return self._readings(state, speed_quality)
+        before, tries = self._last_rpm, REPEATS
+        while tries and state.rpm not in (None, before):
+            before, tries = state.rpm, tries - 1
+            state = await self._drive.state(bus)
+        sure = state.rpm in (None, before)
+        self._last_rpm = state.rpm if sure and not is_bad(state.quality) else None
+        return self._readings(state, state.quality if sure else BAD_DECODING)
 
     def mistake(self, values: Mapping[str, float]) -> tuple[str, str] | None:
         """See :class:`drivers.multidrop.Station`."""
@@ -185,13 +187,17 @@ class PumpStation:
                 return field, str(error)
         return None
 
+    def is_urgent(self, values: Mapping[str, float]) -> bool:
+        """A stop is."""
+        return values.get(PumpField.RUNNING) == 0.0
+
     async def write(self, bus: Bus, values: Mapping[str, float]) -> Mapping[str, WriteResult]:
         """Take over or stop first, start last; after one order that is not confirmed nothing more is sent."""
         results: dict[str, WriteResult] = {}
         try:
             state = await self._drive.state(bus)
-        except (NoAnswerError, UnreadableAnswerError) as error:
-            if values.get(PumpField.RUNNING) != 0.0:
+        except FAILURES as error:
+            if isinstance(error, MisfitError) or not self.is_urgent(values):
                 return dict.fromkeys(values, WriteResult(Outcome.REJECTED, f"not sent: {error}"))
             state = PumpState()  # to stop it nothing needs to be known
         stopped = ""
@@ -209,13 +215,13 @@ class PumpStation:
             return WriteResult(Outcome.REJECTED, refusal), before
         try:
             said = await self._drive.command(bus, order, before)
-        except (NoAnswerError, UnreadableAnswerError) as error:
+        except FAILURES as error:
             said = f"{error} to the command"
         state = before
         for _ in range(READBACKS):
             try:
                 state = await self._drive.state(bus)
-            except (NoAnswerError, UnreadableAnswerError) as error:
+            except FAILURES as error:
                 return WriteResult(Outcome.UNKNOWN, f"sent, and {error} to the read-back"), before
             if order.shown_by(state):
                 return WriteResult(Outcome.CONFIRMED), state

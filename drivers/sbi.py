@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import ClassVar, Final, Literal
 
 from drivers.balance import BalanceDriver, BalanceOptions, BalancePoint, Weight
+from drivers.connection import UnreadableError
 from drivers.driver import Model
 from drivers.framing import LINES
 from drivers.sbi_telegram import is_weight, parse_serial_number, weight_of
 from drivers.transport import Line
+from evcontrol.quality import BAD_DECODING
 
 _PRINT: Final = b"\x1bP\r\n"
 _SERIAL_NUMBER: Final = b"\x1bx2_\r\n"
@@ -42,7 +44,7 @@ class SbiDriver(BalanceDriver[SbiOptions]):
     """Whether weights came between the question for the serial number and its answer."""
 
     async def _identity(self, line: Line) -> bytes:
-        prints = _Prints()
+        prints = _Prints(line)
         answer = await line.request(_SERIAL_NUMBER, LINES, prints)
         self._prints = prints.heard
         return answer
@@ -64,7 +66,11 @@ class SbiDriver(BalanceDriver[SbiOptions]):
         """
         if self._options.auto_print:
             return self._weight_in(await line.request(_SERIAL_NUMBER, LINES, _After(self._serial_number)))
-        await line.request(_SERIAL_NUMBER, LINES, lambda got: parse_serial_number(got) != self._serial_number)
+        number = parse_serial_number(await line.request(_SERIAL_NUMBER, LINES, _Prints(line)))
+        if number is None:
+            return Weight(BAD_DECODING, reason="unreadable answer")
+        if number != self._serial_number:
+            raise UnreadableError(f'the serial number was "{self._serial_number}" before, and is now "{number}"')
         return self._weight_in(await line.request(_PRINT, LINES))
 
     def _weight_in(self, line: bytes) -> Weight:
@@ -73,18 +79,20 @@ class SbiDriver(BalanceDriver[SbiOptions]):
 
 
 class _Prints:
-    """Passes over weights that come unasked, the first of which may be half a line."""
+    """Passes over weights that come unasked, and over the rest of one whose beginning came before the question."""
 
-    heard = False
-    _first = True
+    def __init__(self, line: Line) -> None:
+        self.heard = False
+        self._line = line
+        self._first = True
 
-    def __call__(self, line: bytes) -> bool:
-        first, self._first = self._first, False
-        if parse_serial_number(line) is not None:
+    def __call__(self, got: bytes) -> bool:
+        rest, self._first = self._first and self._line.unasked > 0, False
+        if parse_serial_number(got) is not None:
             return False
-        weight = is_weight(line)
+        weight = is_weight(got)
         self.heard |= weight
-        return weight or first
+        return weight or rest
 
 
 class _After:

@@ -12,6 +12,7 @@ from typing import Protocol
 from drivers.capture import Capture
 from drivers.framing import Framing
 from drivers.line import MAX_TELEGRAM, Skip, skip_none
+from drivers.line_late import none_to_come
 from drivers.line_process import InProcessLine, in_process, in_process_bytes
 from drivers.line_serial import SerialLine
 from drivers.line_socket import SocketLine
@@ -49,8 +50,10 @@ async def open_line(options: SerialOptions, silence_s: float = 0.0) -> Line:
 
     ``silence_s`` is the least time between the end of one telegram and the next one that we send, for instruments
     that need a pause. Raises OSError or ``LinkLostError`` when it cannot be opened, ``LinkRefusedError`` when there
-    is no such kind of port.
+    is no such kind of port. After a request that went unanswered the port stays closed until no late answer is expected
+    any more (see :mod:`drivers.line_late`).
     """
+    await none_to_come(options)
     kind = SocketLine if options.port.startswith("socket://") else SerialLine
     tap = Capture.beside(options.capture, options.port)
     try:

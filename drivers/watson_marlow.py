@@ -1,8 +1,8 @@
 """Watson-Marlow 520Du, 620Du and 720Du pumps, up to 16 on one RS485 line: speed, direction, start and stop.
 
-On connect the driver only asks (``RS``). It never speaks to all pumps at once (``#``), never doses and never clears a
-count. These pumps answer nothing to a command, so each one is followed by ``RS`` within the write. They have no
-watchdog on the serial line: a pump runs on when nobody speaks to it. No maintained library speaks this protocol.
+On connect the driver only asks (``ZY``, ``RS``). It never speaks to all pumps at once (``#``), never doses and never
+clears a count. These pumps answer nothing to a command, so each one is followed by ``RS`` within the write. They have
+no watchdog on the serial line: a pump runs on when nobody speaks to it. No maintained library speaks this protocol.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import Field
 
 from drivers import watson_marlow_telegram as telegram
 from drivers.driver import Model
-from drivers.multidrop import Bus, MisfitError, MultidropOptions, UnreadableAnswerError
+from drivers.multidrop import Bus, MisfitError, MultidropOptions
 from drivers.pump import Drive, Order, PumpField, PumpPoint, PumpSpec, PumpState
 from drivers.pump_line import PumpLineDriver
 
@@ -85,6 +85,8 @@ class WatsonMarlowDrive:
         return None
 
     async def _status(self, bus: Bus) -> telegram.Status:
+        asked = telegram.ask_running(self._address)
+        await bus.get_into_step(asked, telegram.RunningFraming(), telegram.is_running_answer)
         line = await bus.ask(
             telegram.ask_status(self._address),
             telegram.StatusFraming(),
@@ -92,7 +94,7 @@ class WatsonMarlowDrive:
         )
         status = telegram.parse_status(line)
         if status is None:
-            raise UnreadableAnswerError("unreadable answer to RS")
+            raise bus.unreadable("unreadable answer to RS")
         told = {"model": status.model, "head": status.head, "tube": status.tube}
         for name, shown in told.items():
             expected = getattr(self._spec, name)

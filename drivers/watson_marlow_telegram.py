@@ -1,8 +1,9 @@
 """Commands and status telegrams of Watson-Marlow 520Du, 620Du and 720Du pumps, read strictly.
 
 Source: Watson-Marlow, 620DuN and 620Du user manual, section 25.1 "RS232 and RS485 command strings" (the same in the
-manuals of the 520DuN, 24.1, and the 720DuN, 24.1). Only ``RS`` is asked: its answer has the pump's number in it, which
-that of ``ZY`` has not. The commands to all pumps (``#``), to dose (``DO``) and to clear (``TC``, ``CA``) are not here.
+manuals of the 520DuN, 24.1, and the 720DuN, 24.1). What counts is asked by ``RS``: its answer has the pump's number in
+it, which that of ``ZY`` has not; ``ZY`` is only asked to find back into step with the line. The commands to all pumps
+(``#``), to dose (``DO``) and to clear (``TC``, ``CA``) are not here.
 """
 
 from __future__ import annotations
@@ -51,6 +52,16 @@ def ask_status(address: int) -> bytes:
     return _command(address, "RS")
 
 
+def ask_running(address: int) -> bytes:
+    """``nZY``."""
+    return _command(address, "ZY")
+
+
+def is_running_answer(line: bytes) -> bool:
+    """Whether a line answers ``ZY``."""
+    return line.strip(b"\r\n") in (b"0", b"1")
+
+
 def set_speed(address: int, rpm: Decimal) -> bytes:
     """``nSPxxx.x``; ValueError for a speed with more than one decimal, negative or beyond 999.9 rpm."""
     if not rpm.is_finite() or rpm % RESOLUTION_RPM or not 0 <= rpm <= HIGHEST_RPM:
@@ -88,7 +99,8 @@ def parse_status(line: bytes) -> Status | None:
 
 def answers(line: bytes, address: int) -> bool:
     """Whether a line can be the answer of this pump: not that of another one, and not the echo of our command."""
-    if line.strip(b"\r\n") in (b"", ask_status(address).strip()):
+    echoes = (b"", ask_status(address).strip(), ask_running(address).strip())
+    if line.strip(b"\r\n") in echoes or is_running_answer(line):
         return False
     status = parse_status(line)
     return status is None or status.address == address
@@ -106,6 +118,17 @@ class StatusFraming:
             if byte == ord("\r"):
                 return Found(received[:at], at + 1)
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class RunningFraming:
+    """The answer to ``ZY`` is one figure, of which no manual says whether CR follows; else as for a status."""
+
+    def find(self, received: bytes) -> Found | None:
+        """See :meth:`drivers.framing.Framing.find`."""
+        if is_running_answer(received):
+            return Found(received.strip(b"\r\n"), len(received))
+        return StatusFraming().find(received)
 
 
 def _command(address: int, text: str) -> bytes:

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any, ClassVar, Final
 
 from simulators.devices.balance import Balance, BalanceParameters
+from simulators.devices.bus import Bus
 from simulators.devices.link import BalanceLink, ModbusLink, SkidLink
 from simulators.devices.sensors import Sensor
 from simulators.devices.skid import Skid
@@ -51,6 +52,8 @@ class TffPlant:
         }
         self.skid_link = SkidLink(self.skid)
         self.balance_links = {name: BalanceLink(balance) for name, balance in self.balances.items()}
+        self.buses: dict[str, Bus] = {}
+        """The lines of single instruments that are served beside the plant, or as balances of it."""
 
     @property
     def modbus_links(self) -> dict[str, ModbusLink]:

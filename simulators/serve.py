@@ -116,6 +116,9 @@ class PlantServer:
         self.plant = plant or TffPlant()
         self._folders = {name: data.resolve() / "counter" / name for name in ("worklists", "exports", "archive")}
         self._pace = Pace(SpeedFile(data / "run" / "speed.jsonl", speed))
+        self._drivers = dict(self.plant.devices if drivers is None else drivers)
+        single = self._single_instruments(options or {})
+        self.plant.buses = {name: one.bus for name, one in single.items()}
         saved = read_state(self._state_file) or {}
         self._poll_counter = self._plug_in(saved.get("time_s", 0.0))
         self._restore(saved)
@@ -128,8 +131,6 @@ class PlantServer:
         )
         self._control = ControlServer(self.plant, self.faults, self.keep_up)
         lines = data.resolve() / "run" / "lines"
-        self._drivers = dict(self.plant.devices if drivers is None else drivers)
-        single = self._single_instruments(options or {})
         self._instruments = InstrumentLines(lines, single, self._is_plugged)
         self._lines = {
             name: SerialLine(lines / name, link.reply)

@@ -81,5 +81,5 @@ def _not_simulated(
 
 def _show(endpoints: dict[str, Any]) -> None:
     for name, options in endpoints["devices"].items():
-        parts = [options["url"]] if "url" in options else [str(part) for part in options.values()]
-        say(f"{name} at {':'.join(parts)}")
+        where = [options[key] for key in ("url", "host", "port") if key in options] or options.values()
+        say(f"{name} at {':'.join(str(part) for part in where)}")

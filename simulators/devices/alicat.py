@@ -52,6 +52,8 @@ class MassFlowController:
         self.held: float | None = None
         """The flow at which its valve is held."""
         self.locked = False
+        self.refuses = False
+        """Whether it takes no setpoint, whatever it is."""
         self.words: set[str] = set()
         """Status words that a tester wants it to tell besides its own."""
         self.saves = 0
@@ -125,7 +127,7 @@ class MassFlowController:
         return self._frame()
 
     def _set(self, value: float) -> bytes:
-        if not 0.0 <= value <= self.parameters.full_scale:
+        if self.refuses or not 0.0 <= value <= self.parameters.full_scale:
             return b"?\r"
         if self.source != "A":
             self.setpoint = value

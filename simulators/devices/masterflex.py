@@ -9,6 +9,7 @@ from itertools import pairwise
 STX, ENQ, ACK, CR, NAK = b"\x02", b"\x05", b"\x06", b"\r", b"\x15"
 EVERYBODY = 99
 _COMMAND = re.compile(rb"\x02P([0-9]{2})([A-Z]?)(.*)\r", re.DOTALL)
+_NUMBER = re.compile(rb"0[1-9]|[1-8][0-9]")
 _SPEED = re.compile(rb"([+-])([0-9]{1,4}(?:\.[0-9])?)")
 _REVOLUTIONS = re.compile(rb"[0-9]{1,5}(?:\.[0-9]{1,2})?")
 
@@ -105,39 +106,46 @@ class LinkablePump:
         return ACK
 
     def _carry_out(self, letter: bytes, argument: bytes) -> bytes:
-        if not argument:
-            match letter:
-                case b"I":
-                    status = f"P{self.number:02d}I{int(self.remote)}00{self.state.value}{self.error}"
-                    self.error = 0
-                    return STX + status.encode() + CR
-                case b"S":
-                    return STX + f"S{'+' if self.clockwise else '-'}{self.rpm:06.1f}".encode() + CR
-                case b"C":
-                    return STX + f"C{self.revolutions:010.2f}".encode() + CR
-                case b"E":
-                    return STX + f"E{self._left or 0.0:08.2f}".encode() + CR
-                case b"R" | b"L":
-                    self.remote = letter == b"R"
-                    return ACK
-        return self._refused(4) if not self.remote else self._obey(letter, argument)
+        told = None if argument else self._told(letter)
+        if told is not None:
+            return told
+        return self._obey(letter, argument) if self.remote or letter == b"U" else self._refused(4)
+
+    def _told(self, letter: bytes) -> bytes | None:
+        """What it says in local as well; None for another letter."""
+        match letter:
+            case b"I":
+                status = f"P{self.number:02d}I{int(self.remote)}00{self.state.value}{self.error}"
+                self.error = 0
+                return STX + status.encode() + CR
+            case b"S":
+                return STX + f"S{'+' if self.clockwise else '-'}{self.rpm:06.1f}".encode() + CR
+            case b"C":
+                return STX + f"C{self.revolutions:010.2f}".encode() + CR
+            case b"E":
+                return STX + f"E{self._left or 0.0:08.2f}".encode() + CR
+            case b"R" | b"L":
+                self.remote = letter == b"R"
+                return ACK
+        return None
 
     def _obey(self, letter: bytes, argument: bytes) -> bytes:
         match letter:
             case b"S":
                 return self._set_speed(argument)
-            case b"V" if _REVOLUTIONS.fullmatch(argument):
-                self._to_go = float(argument)
-                return ACK
             case b"G" if argument in (b"", b"0"):
                 return self._go(argument == b"0")
+            case b"U" if _NUMBER.fullmatch(argument):
+                self.number = int(argument)
+            case b"V" if _REVOLUTIONS.fullmatch(argument):
+                self._to_go = float(argument)
             case b"H" if not argument:
                 self.state, self._left = State.IDLE, None
-                return ACK
             case b"Z" if argument in (b"", b"0"):
                 self.revolutions = 0.0
-                return ACK
-        return self._refused(4)
+            case _:
+                return self._refused(4)
+        return ACK
 
     def _set_speed(self, argument: bytes) -> bytes:
         match = _SPEED.fullmatch(argument)

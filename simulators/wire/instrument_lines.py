@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from simulators.instruments import OnLine
 from simulators.wire.bus_line import BusLine
+
+PLAIN: Final = {"bytesize": 8, "parity": "N"}
+"""A pseudo-terminal has neither 7 bits nor parity, and Linux refuses to set them a second time."""
 
 
 class InstrumentLines:
@@ -22,7 +25,10 @@ class InstrumentLines:
 
     def endpoints(self) -> dict[str, dict[str, Any]]:
         """Options of each device."""
-        return {name: {"port": str(line.path), **self._instruments[name].options} for name, line in self._lines.items()}
+        return {
+            name: {"port": str(line.path), **PLAIN, **self._instruments[name].options}
+            for name, line in self._lines.items()
+        }
 
     def keep_up(self, dt_s: float) -> None:
         """Let ``dt_s`` seconds of process time pass, and say what was said meanwhile. OSError without ports."""

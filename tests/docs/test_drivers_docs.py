@@ -12,7 +12,12 @@ import pytest
 from pydantic_core import PydanticUndefined
 from ruamel.yaml import YAML
 
+from drivers import line_late
+from drivers.alicat import _WORDS, READS_A_CHECK, AlicatOptions, AlicatPoint, GasController, GasField
+from drivers.alicat_telegram import STATUS_WORDS
 from drivers.driver import LinkState, Model, Outcome
+from drivers.masterflex import MasterflexOptions, MasterflexPoint
+from drivers.masterflex_usb import MasterflexUsbOptions, MasterflexUsbPoint
 from drivers.modbus import REFUSALS, ModbusOptions, Watchdog
 from drivers.modbus_points import ModbusPoint
 from drivers.mtsics import BalanceField, MtSicsOptions, MtSicsPoint
@@ -24,9 +29,11 @@ from drivers.opcua_options import Mode, OpcUaOptions, OpcUaWatchdog, Trigger
 from drivers.opcua_points import DataType, OpcUaPoint
 from drivers.pendotech import PendotechOptions, PendotechPoint
 from drivers.pendotech_telegram import Channel
+from drivers.pump import FLOW_UNITS, SETTABLE, PumpField, PumpPoint, PumpSpec
 from drivers.registry import driver_types
 from drivers.sbi import SbiOptions, SbiPoint
 from drivers.sbi_telegram import weight_of
+from drivers.watson_marlow import WatsonMarlowOptions, WatsonMarlowPoint, WatsonMarlowPump
 from evcontrol import quality
 from evcontrol.plant.load import parse_plant
 from evcontrol.plant.model import OnSilence, Plant
@@ -42,6 +49,26 @@ MODELS: dict[str, tuple[tuple[type[Model], str], ...]] = {
     "mt-sics": ((MtSicsOptions, "### Options"), (MtSicsPoint, "### Point")),
     "pendotech-pressuremat": ((PendotechOptions, "### Options"), (PendotechPoint, "### Point")),
     "sartorius-sbi": ((SbiOptions, "### Options"), (SbiPoint, "### Point")),
+    "watson-marlow": (
+        (WatsonMarlowOptions, "### Options"),
+        (WatsonMarlowPump, "`pumps`:"),
+        (WatsonMarlowPoint, "### Point"),
+    ),
+    "masterflex-classic": (
+        (MasterflexOptions, "### Options"),
+        (PumpSpec, "`pumps`:"),
+        (MasterflexPoint, "### Point"),
+    ),
+    "masterflex-usb": (
+        (MasterflexUsbOptions, "### Options"),
+        (PumpSpec, "`pumps`:"),
+        (MasterflexUsbPoint, "### Point"),
+    ),
+    "alicat": (
+        (AlicatOptions, "### Options"),
+        (GasController, "`controllers`:"),
+        (AlicatPoint, "### Point"),
+    ),
     "nta-folder": ((NtaFolderOptions, "### Options"), (NtaFolderPoint, "### Point")),
 }
 TABLES = [(driver, model, after) for driver, models in MODELS.items() for model, after in models]
@@ -120,6 +147,32 @@ def test_every_value_of_a_counter_has_its_unit_and_its_range() -> None:
     assert states == [(str(state.value), state.name.lower()) for state in State]
 
 
+@pytest.mark.parametrize("point", [WatsonMarlowPoint, MasterflexPoint, MasterflexUsbPoint], ids=lambda p: p.__name__)
+def test_every_kind_of_pump_has_the_fields_that_are_told(point: type[PumpPoint]) -> None:
+    (driver,) = (name for name, models in MODELS.items() if any(model is point for model, _ in models))
+    values = re.findall(r"`(\w+)`", rows(driver, "### Point")["field"][0])
+    assert values == [field.value for field in PumpField if field in point.has]
+    told = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", section("Several instruments on one line"), re.MULTILINE))
+    assert list(told) == [field.value for field in PumpField]
+    assert told["flow"] == ", ".join(FLOW_UNITS)
+    assert frozenset(PumpField) - SETTABLE == {PumpField.STATE}
+
+
+def test_every_status_word_of_a_gas_controller_is_told_with_what_it_makes_of_which_readings() -> None:
+    told = rows("alicat", "| Word in the data frame |")
+    assert {word.strip("`") for key in told for word in key.split(", ")} == STATUS_WORDS
+    for word, (code, fields) in _WORDS.items():
+        words = told[word][0]
+        assert quality.text(code).split(":")[0] in words
+        if len(fields) == 1:
+            assert f"`{fields[0]}`" in words
+        same = words.endswith("the same")
+        assert same or quality.reason(code) in words
+    values = re.findall(r"`(\w+)`", rows("alicat", "### Point")["field"][0])
+    assert values == [field.value for field in GasField]
+    assert f"after every {READS_A_CHECK} readings" in section("alicat")
+
+
 def words_of(kind: type[StrEnum]) -> Iterator[str]:
     return (f"`{member.value}`" for member in kind)
 
@@ -195,6 +248,10 @@ def test_the_examples_of_the_reference_fit_into_the_shipped_plant() -> None:
 
 def test_every_answer_to_silence_is_described() -> None:
     assert re.findall(r"^\| `(\w+)` \|", HOW_TO, re.MULTILINE) == ["on_silence"] + [each.value for each in OnSilence]
+
+
+def test_how_long_a_late_answer_is_waited_for() -> None:
+    assert f"{line_late.TIMES:g} time-outs after the request, or one time-out and {line_late.MOST_S:g} s" in REFERENCE
 
 
 def test_the_arithmetic_of_the_scaling_is_right() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from drivers.driver import BoundPoint, Driver, LinkState
 from drivers.registry import driver_type
-from evcontrol.clock import LiveClock
+from evcontrol.clock import Clock, LiveClock
 from evcontrol.quality import is_bad
 from evcontrol.signals import Tag, TagKind
 from simulators.devices.bus import Bus, Cut, Instrument
@@ -85,7 +85,13 @@ class Reader:
                 await asyncio.sleep(0.005)
 
 
-def reader(driver: str, points: dict[str, tuple[dict[str, Any], str]], connect: Any = None, **options: Any) -> Reader:
+def reader(
+    driver: str,
+    points: dict[str, tuple[dict[str, Any], str]],
+    connect: Any = None,
+    clock: Clock | None = None,
+    **options: Any,
+) -> Reader:
     """A driver by its name in the registry, with points and units by tag."""
     kind = driver_type(driver)
     bound = [
@@ -93,7 +99,7 @@ def reader(driver: str, points: dict[str, tuple[dict[str, Any], str]], connect: 
         for i, (name, (point, unit)) in enumerate(points.items())
     ]
     model = kind.options_model.model_validate({"port": "x"} | options)
-    made = kind("dev", model, bound, LiveClock())
+    made = kind("dev", model, bound, clock or LiveClock())
     if connect is not None:
         made.connect = connect  # type: ignore[attr-defined]
     return Reader(made, list(points), model.timeout_s)  # type: ignore[attr-defined]

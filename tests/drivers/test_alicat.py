@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from drivers.alicat import AlicatDriver, AlicatOptions, AlicatPoint
+from drivers.alicat import READS_A_CHECK, AlicatDriver, AlicatOptions, AlicatPoint
 from drivers.driver import LinkState, Outcome
 from evcontrol.quality import (
     BAD_CONFIGURATION,
@@ -159,6 +159,41 @@ def test_a_gas_that_is_changed_at_the_controller_makes_its_flows_bad_at_once() -
         assert bad == {"A.mass_flow", "A.volumetric_flow", "A.setpoint"}
         result = (await rig.driver.write({"A.setpoint": 1.0}))["A.setpoint"]
         assert (result.outcome, result.reason) == (Outcome.REJECTED, "its gas is CO2, not Air")
+
+    on_controllers(test)
+
+
+def test_a_range_or_unit_that_is_changed_at_the_controller_is_found_within_some_readings() -> None:
+    async def test(rig: Rig) -> None:
+        await rig.read()
+        controller(rig).parameters = ControllerParameters(full_scale=20.5)
+        for _ in range(READS_A_CHECK):
+            await rig.read()
+        assert await rig.qualities("A.") == {BAD_CONFIGURATION}
+        assert await rig.qualities("B.") == {GOOD}
+        controller(rig).parameters = ControllerParameters()
+        assert await rig.qualities("A.") == {GOOD}
+
+    on_controllers(test)
+
+
+def test_a_unit_with_other_decimals_is_found_at_once() -> None:
+    async def test(rig: Rig) -> None:
+        await rig.read()
+        controller(rig).parameters = ControllerParameters(full_scale=20000.0, label="SCCM")
+        assert await rig.qualities("A.") == {BAD_CONFIGURATION}
+
+    on_controllers(test)
+
+
+def test_a_controller_that_is_switched_to_saving_its_setpoints_gets_none_after_some_readings() -> None:
+    async def test(rig: Rig) -> None:
+        controller(rig).source = "S"
+        for _ in range(READS_A_CHECK):
+            await rig.read()
+        result = (await rig.driver.write({"A.setpoint": 1.0}))["A.setpoint"]
+        assert result.outcome is Outcome.REJECTED
+        assert controller(rig).saves == 0
 
     on_controllers(test)
 

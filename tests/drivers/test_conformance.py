@@ -9,10 +9,18 @@ import pytest
 from drivers.conformance import DriverConformance, Rig
 from tests.drivers.rigs.found import all_rigs
 
-DRILLS = {rig.__name__ for rig in all_rigs() if any(rig in other.__mro__[1:] for other in all_rigs())}
-"""Rigs from which another one derives, which differs only in part: for `make test-full`."""
-DRILLS |= {"NodeOpcUaRig"}
+ON_BUSES = {
+    f"{name}{line}Rig"
+    for name in ("Alicat", "Masterflex", "MasterflexUsb", "WatsonMarlow")
+    for line in ("Tcp", "Serial")
+}
+"""Of instruments with addresses, what differs between them is proved in virtual time."""
+DERIVED_FROM = {rig.__name__ for rig in all_rigs() if any(rig in other.__mro__[1:] for other in all_rigs())}
+"""Rigs from which another one derives, which differs only in part."""
+FOREIGN = {"NodeOpcUaRig"}
 """Takes half a minute; what matters most of it is in ``tests/wire/test_opcua_foreign.py``."""
+DRILLS = DERIVED_FROM | ON_BUSES | FOREIGN
+"""For `make test-full`."""
 RIGS = [pytest.param(rig, marks=[pytest.mark.full] if rig.__name__ in DRILLS else []) for rig in all_rigs()]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from drivers.driver import LinkState, Outcome
 from drivers.masterflex import MasterflexDriver
-from evcontrol.quality import BAD_DECODING, BAD_DEVICE_FAILURE, BAD_TIMEOUT, GOOD, is_bad
+from evcontrol.quality import BAD_CONFIGURATION, BAD_DECODING, BAD_DEVICE_FAILURE, BAD_TIMEOUT, GOOD, is_bad
 from simulators.devices.bus import Bus, LineFault, cut_linkable
 from simulators.devices.masterflex import LinkablePump, State, linked
 from tests.drivers.build import link_is
@@ -20,7 +20,7 @@ from tests.drivers.pump_rig import Rig, on_bus
 
 FIELDS = ("speed", "running", "direction", "remote", "state")
 PUMPS = {1: {"max_rpm": 600}, 2: {"max_rpm": 100}}
-QUESTIONS = re.compile(rb"\x02P\d\d[IS]\r")
+QUESTIONS = re.compile(rb"\x02P\d\d[CIS]\r")
 
 
 def numbered(*numbers: int) -> Bus:
@@ -161,10 +161,30 @@ def test_when_all_have_lost_their_numbers_they_get_them_in_the_order_of_the_line
 
 def test_one_that_lost_its_number_gets_it_back() -> None:
     async def test(rig: Rig) -> None:
-        assert rig.driver.link.reason == "numbers given to pumps 2; 1: local; 2: local"
+        assert rig.driver.link.reason == "number given to pump 2; 1: local; 2: local"
         assert [one.number for one in (pump(rig), pump(rig, 2))] == [1, 2]
 
     on_pumps(test, numbered(1, 0), assign_numbers=True)
+
+
+@pytest.mark.parametrize(("there", "expected"), [(2, 3), (3, 2)])
+def test_with_one_pump_switched_off_or_too_many_none_is_taken_for_another(there: int, expected: int) -> None:
+    async def test(rig: Rig) -> None:
+        await link_is(rig.driver, LinkState.REFUSED, 60, f"{there} pumps asked for a number, not {expected}")
+        assert await rig.qualities("") == {BAD_CONFIGURATION}
+        await rig.clock.sleep(10.0)
+        assert rig.driver.link.state is LinkState.REFUSED
+        assert [one.number for one in rig.bus.instruments] == [89, 88, 87][:there]  # type: ignore[attr-defined]
+        for one in rig.bus.instruments[:expected]:
+            one.restart()  # type: ignore[attr-defined]
+        if there > expected:
+            rig.bus.instruments[-1].silent = True
+        if there >= expected:
+            await rig.ready()
+            assert await rig.qualities("") == {GOOD}
+
+    pumps = {number: {"max_rpm": 600} for number in range(1, expected + 1)}
+    on_pumps(test, numbered(*[0] * there), ready=False, assign_numbers=True, pumps=pumps)
 
 
 def test_where_it_is_not_sure_which_pump_is_which_no_numbers_are_given() -> None:

@@ -20,7 +20,7 @@ from tests.drivers.pump_rig import Rig, on_bus
 
 FIELDS = ("speed", "flow", "running", "direction", "remote")
 PUMPS = {1: {"max_rpm": 600, "ml_per_rev": 0.5}, 2: {"max_rpm": 100, "ml_per_rev": 1}}
-QUESTIONS = re.compile(rb"\dRC?")
+QUESTIONS = re.compile(rb"\d(RC?|#)")
 
 
 def serial_pumps() -> Bus:
@@ -160,10 +160,12 @@ def test_a_speed_that_changed_counts_when_the_pump_says_it_twice() -> None:
         await rig.read()
         real, lost = pump(rig).hear, [b"10.00\r\n"]
         pump(rig).hear = lambda command: lost.pop() if lost and command == b"1R" else real(command)  # type: ignore[method-assign]
+        assert (await rig.read())["1.speed"] == (100.0, GOOD)
+        assert lost == []
+        lost.extend([b"10.00\r\n", b"1.00\r\n", b"10.00\r\n"])
         readings = await rig.read()
         assert readings["1.speed"][1] == readings["1.flow"][1] == BAD_DECODING
         assert readings["1.running"] == (0.0, GOOD)
-        assert (await rig.read())["1.speed"] == (100.0, GOOD)
 
     on_pumps(test)
 

@@ -95,3 +95,19 @@ def test_only_numbers_of_pumps_are_addressed(address: int) -> None:
     for make in (telegram.ask_status, telegram.run, telegram.stop):
         with pytest.raises(ValueError, match="no number"):
             make(address)
+
+
+@pytest.mark.parametrize(
+    ("line", "is_one"),
+    [
+        (b"77220-00 2\r", True),
+        (b"MFLX77420", True),
+        (b"#", True),
+        (b"~", True),
+        (b"*", False),
+        (b"1,1,0", False),
+        (b"100.00", False),
+    ],
+)
+def test_the_answer_by_which_the_line_is_found_is_none_of_the_others(line: bytes, is_one: bool) -> None:
+    assert telegram.is_model(line) is is_one

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from drivers.driver import BoundPoint, LinkState
 from drivers.pendotech import PendotechDriver, PendotechOptions, PendotechPoint
 from drivers.pendotech_telegram import Channel
-from evcontrol.clock import LiveClock
+from drivers.transport import in_process_bytes
+from evcontrol.clock import LiveClock, VirtualClock, run_virtual
 from evcontrol.quality import (
     BAD_CONFIGURATION,
     BAD_DECODING,
@@ -24,10 +27,11 @@ from evcontrol.quality import (
 )
 from simulators.devices.bus import LineFault, cut_at_cr
 from simulators.devices.pressure_monitor import NOISE_PSI, PressureMonitor
-from tests.drivers.build import tag
+from tests.drivers.build import link_is, tag
 from tests.drivers.serial_rig import Reader, Rig, on_line, reader
 
 KINDS = pytest.mark.parametrize("kind", ["pty", "tcp"])
+KINDS_IN_FULL = pytest.mark.parametrize("kind", ["pty", pytest.param("tcp", marks=pytest.mark.full)])
 TIMEOUT_S = 0.4
 NAMES = ("P1", "P2", "P3", "P4")
 PSI = (10.0, 8.0, -2.0, 0.0)
@@ -105,7 +109,7 @@ def test_a_range_that_is_none_is_a_mistake_in_the_plant_file() -> None:
         PendotechOptions(port="x", low_psi=5, high_psi=5)
 
 
-@KINDS
+@KINDS_IN_FULL
 def test_a_pressure_beyond_the_sensor_s_range_is_bad(kind: str, tmp_path: Path) -> None:
     psi = [75.0, 8.0, -12.0, 0.0]
 
@@ -124,7 +128,7 @@ def test_a_sensor_with_a_wider_range_is_used_when_the_options_say_so(tmp_path: P
     on_monitor("tcp", tmp_path, test, [75.0, 8.0, -2.0, 0.0], high_psi=100)
 
 
-@KINDS
+@KINDS_IN_FULL
 def test_a_sensor_that_is_unplugged_and_a_packet_that_is_damaged_are_bad_alone(kind: str, tmp_path: Path) -> None:
     async def test(one: Reader, _rig: Rig, there: PressureMonitor) -> None:
         there.failed = {1}
@@ -144,7 +148,7 @@ def test_a_channel_that_the_monitor_does_not_have_is_bad(tmp_path: Path) -> None
     on_monitor("pty", tmp_path, test, [1.0, 2.0])
 
 
-@KINDS
+@KINDS_IN_FULL
 @pytest.mark.parametrize("fault", [LineFault.SILENT, LineFault.DEAF, LineFault.HALF, LineFault.GARBAGE])
 def test_a_line_at_fault_is_bad_and_good_again_afterwards(kind: str, fault: LineFault, tmp_path: Path) -> None:
     async def test(one: Reader, rig: Rig, _there: PressureMonitor) -> None:
@@ -158,7 +162,7 @@ def test_a_line_at_fault_is_bad_and_good_again_afterwards(kind: str, fault: Line
     on_monitor(kind, tmp_path, test)
 
 
-@KINDS
+@KINDS_IN_FULL
 def test_a_block_that_begins_anew_is_read_from_its_second_beginning(kind: str, tmp_path: Path) -> None:
     async def test(one: Reader, rig: Rig, _there: PressureMonitor) -> None:
         rig.bus.fault = LineFault.MERGED
@@ -167,7 +171,7 @@ def test_a_block_that_begins_anew_is_read_from_its_second_beginning(kind: str, t
     on_monitor(kind, tmp_path, test)
 
 
-@KINDS
+@KINDS_IN_FULL
 def test_a_block_that_came_unasked_is_not_the_answer_of_now(kind: str, tmp_path: Path) -> None:
     psi = list(PSI)
 
@@ -184,7 +188,7 @@ def test_a_block_that_came_unasked_is_not_the_answer_of_now(kind: str, tmp_path:
     on_monitor(kind, tmp_path, test, psi)
 
 
-@KINDS
+@KINDS_IN_FULL
 def test_unplugged_it_is_bad_and_plugged_again_it_comes_back(kind: str, tmp_path: Path) -> None:
     async def test(one: Reader, rig: Rig, _there: PressureMonitor) -> None:
         await rig.unplug()
@@ -210,3 +214,34 @@ def test_another_instrument_on_the_line_is_not_taken_for_a_monitor(tmp_path: Pat
         test,
         None,
     )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.binary(max_size=120) | st.integers(0, 400), max_size=6))
+def test_whatever_a_monitor_sends_a_reading_is_its_pressure_or_bad_and_ends_in_time(damages: list[bytes | int]) -> None:
+    """Bytes instead of a block, or a block of which so many bytes are missing at its end."""
+
+    async def main(clock: VirtualClock) -> None:
+        there = PressureMonitor([lambda: 10.0, lambda: 8.0])
+        pending: list[bytes | int] = []
+
+        def reply(command: bytes) -> bytes:
+            block = there.hear(command.removesuffix(b"\r\n"))
+            damage = pending.pop(0) if pending else 0
+            return damage if isinstance(damage, bytes) else block[: len(block) - damage]
+
+        points: dict[str, tuple[dict[str, Any], str]] = {name: ({"channel": name}, "psig") for name in ("P1", "P2")}
+        one = reader("pendotech-pressuremat", points, in_process_bytes(reply), clock, timeout_s=TIMEOUT_S)
+        await one.driver.start()
+        for damage in damages:
+            pending.clear()
+            await link_is(one.driver, LinkState.READY, 60)
+            pending.append(damage)
+            begun = clock.monotonic()
+            for expected, (value, quality) in zip((10.0, 8.0), (await one.read()).values(), strict=True):
+                assert math.isnan(value) == (quality != GOOD)
+                assert quality != GOOD or value == pytest.approx(expected, abs=NEAR)
+            assert clock.monotonic() - begun <= TIMEOUT_S + 1e-6
+        await one.driver.stop()
+
+    run_virtual(main)

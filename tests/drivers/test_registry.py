@@ -18,24 +18,33 @@ from drivers.registry import GROUP, UnknownDriverError, driver_type, driver_type
 from evcontrol.clock import LiveClock
 from tests.drivers.build import tag
 
+PUMPS = {"port": "/dev/ttyUSB0", "pumps": {1: {"max_rpm": 220}}}
 OPTIONS = {
+    "alicat": {"port": "x", "controllers": {"A": {"gas": "N2", "full_scale": 20, "unit": "SLPM"}}},
+    "masterflex-classic": PUMPS,
+    "masterflex-usb": PUMPS,
     "modbus-tcp": {"host": "h"},
     "mt-sics": {"port": "/dev/ttyUSB0"},
     "nta-folder": {"worklists": "w", "exports": "e"},
     "opc-ua": {"url": "opc.tcp://h:4840/", "namespace": "urn:n"},
     "pendotech-pressuremat": {"port": "/dev/ttyUSB0"},
     "sartorius-sbi": {"port": "/dev/ttyUSB0"},
+    "watson-marlow": PUMPS,
 }
 POINTS = {
+    "alicat": {"field": "mass_flow"},
+    "masterflex-classic": {"field": "running"},
+    "masterflex-usb": {"field": "running"},
     "modbus-tcp": {"table": "holding", "address": 0, "type": "uint16"},
     "mt-sics": {"field": "weight"},
     "nta-folder": {"field": "conc_stock"},
     "opc-ua": {"node": "TT"},
     "pendotech-pressuremat": {"channel": "P1"},
     "sartorius-sbi": {"field": "weight"},
+    "watson-marlow": {"field": "running"},
 }
 
-UNITS = {"nta-folder": "particle/mL", "pendotech-pressuremat": "psig"}
+UNITS = {"alicat": "L/min", "nta-folder": "particle/mL", "pendotech-pressuremat": "psig"}
 
 
 def test_the_shipped_drivers_are_found_by_name() -> None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from drivers.driver import LinkState
+from drivers.transport import in_process_bytes
+from evcontrol.clock import VirtualClock, run_virtual
 from evcontrol.quality import (
     BAD_CONFIGURATION,
     BAD_DECODING,
@@ -26,9 +31,11 @@ from evcontrol.quality import (
 from simulators.devices.balance import Balance, BalanceParameters
 from simulators.devices.bus import LineFault
 from simulators.devices.sbi_balance import PRINT_S, SbiBalance, SbiSettings, cut_sbi
+from tests.drivers.build import link_is
 from tests.drivers.serial_rig import Reader, Rig, on_line, reader
 
 KINDS = pytest.mark.parametrize("kind", ["pty", "tcp"])
+KINDS_IN_FULL = pytest.mark.parametrize("kind", ["pty", pytest.param("tcp", marks=pytest.mark.full)])
 TIMEOUT_S = 0.4
 POINTS: dict[str, tuple[dict[str, Any], str]] = {"W": ({"field": "weight"}, "g"), "REST": ({"field": "stable"}, "")}
 HARMLESS = {b"\x1bP", b"\x1bx2_"}
@@ -46,8 +53,11 @@ class Pan:
         return self.grams
 
 
+PARAMETERS = BalanceParameters(noise_g=0.0, serial="SIM00001")
+
+
 def balance(settings: SbiSettings | None = None, load: Callable[[], float] = lambda: 100.0) -> SbiBalance:
-    return SbiBalance(Balance(load, BalanceParameters(noise_g=0.0, serial="SIM00001")), settings)
+    return SbiBalance(Balance(load, PARAMETERS), settings)
 
 
 def on_balance(
@@ -91,7 +101,15 @@ def test_a_balance_is_found_named_and_read_in_both_forms(kind: str, long: bool, 
     on_balance(kind, tmp_path, test, balance(SbiSettings(long=long)))
 
 
-@KINDS
+def test_an_older_balance_with_seven_bits_and_odd_parity_is_read(tmp_path: Path) -> None:
+    async def test(one: Reader, _rig: Rig, _there: SbiBalance) -> None:
+        assert (await one.read())["W"] == (100.0, GOOD)
+
+    older = {"baudrate": 1200, "bytesize": 7, "parity": "O"}
+    on_balance("pty", tmp_path, test, balance(SbiSettings(long=False)), **older)
+
+
+@KINDS_IN_FULL
 def test_a_weight_in_motion_is_good_and_says_so_when_the_unit_is_configured(kind: str, tmp_path: Path) -> None:
     pan = Pan()
 
@@ -120,7 +138,7 @@ def test_a_weight_in_motion_is_bad_when_the_unit_is_not_configured(tmp_path: Pat
     on_balance("pty", tmp_path, test, balance(load=pan), unit=None)
 
 
-@KINDS
+@KINDS_IN_FULL
 @pytest.mark.parametrize(
     ("text", "quality"),
     [
@@ -161,14 +179,14 @@ def test_a_weight_in_kg_comes_in_the_tag_s_unit(tmp_path: Path) -> None:
     on_balance("pty", tmp_path, test, balance(SbiSettings(unit="kg")), unit="kg")
 
 
-@KINDS
+@KINDS_IN_FULL
 @pytest.mark.parametrize(
     ("fault", "quality"),
     [
         (LineFault.SILENT, BAD_TIMEOUT),
         (LineFault.HALF, BAD_TIMEOUT),
         (LineFault.GARBAGE, BAD_TIMEOUT),
-        (LineFault.MERGED, BAD_TIMEOUT),
+        (LineFault.MERGED, BAD_DECODING),
     ],
 )
 def test_a_line_at_fault_is_bad_and_good_again_afterwards(
@@ -184,7 +202,22 @@ def test_a_line_at_fault_is_bad_and_good_again_afterwards(
     on_balance(kind, tmp_path, test)
 
 
-@KINDS
+def test_a_damaged_serial_number_costs_one_reading_and_another_one_the_link(tmp_path: Path) -> None:
+    async def test(one: Reader, _rig: Rig, there: SbiBalance) -> None:
+        before = one.driver.link
+        there.cell.parameters = replace(PARAMETERS, serial="SIM0?001")
+        assert bad(await one.read()) == BAD_DECODING
+        there.cell.parameters = PARAMETERS
+        assert (await one.read())["W"] == (100.0, GOOD)
+        assert one.driver.link == before
+        there.cell.parameters = replace(PARAMETERS, serial="SIM00002")
+        assert bad(await one.read()) == BAD_DECODING
+        await one.until(LinkState.READY, '"SIM00002": another balance than "SIM00001" before')
+
+    on_balance("pty", tmp_path, test)
+
+
+@KINDS_IN_FULL
 def test_unplugged_it_is_bad_and_plugged_again_it_comes_back(kind: str, tmp_path: Path) -> None:
     async def test(one: Reader, rig: Rig, _there: SbiBalance) -> None:
         await rig.unplug()
@@ -195,7 +228,7 @@ def test_unplugged_it_is_bad_and_plugged_again_it_comes_back(kind: str, tmp_path
     on_balance(kind, tmp_path, test)
 
 
-@KINDS
+@KINDS_IN_FULL
 def test_another_balance_than_the_expected_one_is_refused(kind: str, tmp_path: Path) -> None:
     async def test(one: Reader, rig: Rig, _there: SbiBalance) -> None:
         assert one.driver.link.reason == 'this is the balance with serial number "SIM00001", not "SIM2"'
@@ -205,7 +238,7 @@ def test_another_balance_than_the_expected_one_is_refused(kind: str, tmp_path: P
     on_balance(kind, tmp_path, test, ready=LinkState.REFUSED, serial_number="SIM2")
 
 
-@KINDS
+@KINDS_IN_FULL
 def test_a_weight_that_came_unasked_is_never_the_answer_of_now(kind: str, tmp_path: Path) -> None:
     pan = Pan()
 
@@ -223,7 +256,7 @@ def test_a_weight_that_came_unasked_is_never_the_answer_of_now(kind: str, tmp_pa
     on_balance(kind, tmp_path, test, balance(load=pan))
 
 
-@KINDS
+@KINDS_IN_FULL
 def test_a_balance_that_prints_by_itself_is_only_listened_to(kind: str, tmp_path: Path) -> None:
     pan = Pan()
 
@@ -241,7 +274,7 @@ def test_a_balance_that_prints_by_itself_is_only_listened_to(kind: str, tmp_path
     on_balance(kind, tmp_path, test, there, auto_print=True, timeout_s=0.6)
 
 
-@KINDS
+@KINDS_IN_FULL
 def test_printing_by_itself_is_told_when_it_is_not_configured(kind: str, tmp_path: Path) -> None:
     async def test(one: Reader, rig: Rig, there: SbiBalance) -> None:
         with printing(rig, there):
@@ -295,3 +328,45 @@ def test_without_its_port_every_reading_is_bad(tmp_path: Path) -> None:
         await one.driver.stop()
 
     asyncio.run(main())
+
+
+LINES_OF_A_BALANCE = st.one_of(
+    st.sampled_from(
+        [b"N     +   200.00 g  \r\n", b"N     +   200.00    \r\n", b"Stat       High     \r\n", b"N    ", b""]
+    ),
+    st.binary(max_size=60),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(LINES_OF_A_BALANCE, max_size=6))
+def test_whatever_a_balance_sends_a_reading_is_its_weight_or_bad_and_ends_in_time(answers: list[bytes]) -> None:
+    async def main(clock: VirtualClock) -> None:
+        pending = list(answers)
+
+        def reply(command: bytes) -> bytes:
+            if command == b"\x1bx2_\r\n":
+                return b"SerNo.  SIM00001    \r\n"
+            return pending.pop(0) if pending else b"N     +   300.00 g  \r\n"
+
+        one = reader(
+            "sartorius-sbi",
+            POINTS,
+            in_process_bytes(reply),
+            clock,
+            timeout_s=TIMEOUT_S,
+            unit="g",
+            serial_number="SIM00001",
+        )
+        await one.driver.start()
+        while pending:
+            await link_is(one.driver, LinkState.READY, 60)
+            asked = answers[len(answers) - len(pending)]
+            begun = clock.monotonic()
+            value, quality = (await one.read())["W"]
+            assert clock.monotonic() - begun <= TIMEOUT_S + 1e-6
+            assert math.isnan(value) == is_bad(quality)
+            assert is_bad(quality) or (b"200.00" in asked and value == 200.0)
+        await one.driver.stop()
+
+    run_virtual(main)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from drivers.connection import LinkLostError, LinkRefusedError, UnreadableError
 from drivers.framing import CR_LINES, LINES
 from drivers.line import MAX_TELEGRAM, Wanted
+from drivers.line_serial import SerialLine
 from drivers.transport import InProcessLine, Line, SerialOptions, in_process, open_line
 from tests.drivers.instruments import Answer, Instrument, PtyInstrument, TcpInstrument
 
@@ -234,7 +235,7 @@ def test_a_closed_port_can_be_opened_again_at_once_even_after_silence(tmp_path: 
     async def main() -> None:
         async with asyncio.timeout(10), instrument("pty", tmp_path) as other:
             for number in range(1, 4):
-                line = await open_line(options_of(other.port))
+                line = await SerialLine.open(options_of(other.port))
                 asking = asyncio.create_task(line.request(b"q\r\n", LINES))
                 await other.was_asked(number)
                 asking.cancel()
@@ -326,3 +327,31 @@ def test_lines_come_whole_and_in_order_however_their_bytes_arrive(lines: list[by
             taken.append(line)
     assert taken == lines
     assert not received
+
+
+@KINDS
+def test_a_port_is_not_used_again_while_a_late_answer_may_still_come(kind: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(10), instrument(kind, tmp_path) as other:
+            loop = asyncio.get_running_loop()
+            options = SerialOptions(port=other.port, timeout_s=0.2)
+            line = await open_line(options)
+            asking = asyncio.create_task(line.request(b"q\r\n", LINES))
+            await other.was_asked(1)
+            asked = loop.time()
+            asking.cancel()
+            await asyncio.wait((asking,))
+            await line.close()
+            with pytest.raises(LinkLostError, match="may still come"):
+                await open_line(options)
+            other.send(b"late\r\n")
+            other.answer = lambda asked: asked + b"\r\n"
+            while loop.time() < asked + 3 * 0.2 - 0.1:
+                await asyncio.sleep(0.01)
+            line = await open_line(options)
+            assert loop.time() >= asked + 3 * 0.2 - 0.05
+            assert await line.request(b"r\r\n", LINES) == b"r"
+            await line.close()
+            await (await open_line(options)).close()
+
+    asyncio.run(main())

@@ -15,13 +15,13 @@ from drivers.driver import LinkState, Outcome
 from drivers.watson_marlow import WatsonMarlowDriver, WatsonMarlowOptions, WatsonMarlowPoint
 from evcontrol.quality import BAD_CONFIGURATION, BAD_DECODING, BAD_NOT_CONNECTED, BAD_TIMEOUT, GOOD, is_bad
 from simulators.devices.bus import Bus, LineFault, cut_at_cr
-from simulators.devices.watson_marlow import WatsonMarlowPump
+from simulators.devices.watson_marlow import PumpParameters, WatsonMarlowPump
 from tests.drivers.build import link_is
 from tests.drivers.pump_rig import Rig, on_bus
 
 FIELDS = ("speed", "flow", "running", "direction")
 PUMPS = {1: {"max_rpm": 220, "ml_per_rev": 15.84}, 2: {"max_rpm": 100, "ml_per_rev": 10}}
-READS = re.compile(rb"\d+RS")
+READS = re.compile(rb"\d+(RS|ZY)")
 
 
 def pumps(count: int = 2) -> Bus:
@@ -56,6 +56,18 @@ def test_every_pump_is_found_named_and_read_by_questions_only() -> None:
         assert all(READS.fullmatch(command) for command in rig.heard())
 
     on_pumps(test)
+
+
+def test_a_pump_whose_answers_have_no_carriage_return_is_understood() -> None:
+    async def test(rig: Rig) -> None:
+        assert await rig.qualities("") == {GOOD}
+        assert await rig.outcome(_1_running=1.0) is Outcome.CONFIRMED
+
+    bus = pumps()
+    for one in bus.instruments:
+        real = one.hear
+        one.hear = lambda command, real=real: real(command).rstrip(b"\r")  # type: ignore[method-assign, misc]
+    on_pumps(test, bus)
 
 
 def test_a_command_is_confirmed_when_the_pump_shows_it() -> None:
@@ -163,6 +175,23 @@ def test_a_stop_is_sent_to_a_pump_that_can_not_be_understood() -> None:
     on_pumps(test)
 
 
+def test_a_stop_is_sent_to_a_pump_that_did_not_answer_last_and_to_no_wrong_one() -> None:
+    async def test(rig: Rig) -> None:
+        for address in (1, 2):
+            pump(rig, address).running = True
+        real = pump(rig).hear
+        pump(rig).hear = lambda command: real(command) and b""  # type: ignore[method-assign]
+        assert await rig.qualities("1.") == {BAD_TIMEOUT}
+        outcome, _ = (await rig.write(_1_running=0.0, _1_speed=5.0))["1.running"]
+        assert (outcome, pump(rig).running, pump(rig).rpm) == (Outcome.UNKNOWN, False, 220.0)
+        bus.instruments[1].parameters = PumpParameters(head="313")  # type: ignore[attr-defined]
+        result = await rig.write(_2_running=0.0)
+        assert (result["2.running"][0], pump(rig, 2).running) == (Outcome.REJECTED, True)
+
+    bus = pumps()
+    on_pumps(test, bus, pumps={1: PUMPS[1], 2: PUMPS[2] | {"head": "520R"}})
+
+
 def test_one_silent_pump_is_bad_alone_takes_no_writes_and_comes_back_by_itself() -> None:
     async def test(rig: Rig) -> None:
         pump(rig).silent = True
@@ -199,7 +228,7 @@ def test_of_several_silent_pumps_one_is_tried_in_each_scan_and_a_scan_ends_in_ti
         for _ in range(15):
             assert (await rig.read())["1.speed"][1] == GOOD
         assert rig.clock.monotonic() - begun == pytest.approx(15 * 0.25, abs=0.01)
-        assert set(rig.heard()) == {b"%dRS" % address for address in range(1, 17)}
+        assert {int(command[:-2]) for command in rig.heard()} == set(range(1, 17))
 
     on_pumps(test, bus, pumps={address: {"max_rpm": 220, "ml_per_rev": 1} for address in range(1, 17)})
 
@@ -238,8 +267,6 @@ def test_a_head_that_is_changed_is_seen_at_the_next_scan() -> None:
         assert await rig.qualities("1.") == {GOOD}
         bus.instruments[0] = WatsonMarlowPump(1)  # type: ignore[index]
         assert await rig.qualities("1.") == {BAD_CONFIGURATION}
-
-    from simulators.devices.watson_marlow import PumpParameters
 
     bus = pumps()
     bus.instruments = [WatsonMarlowPump(1, PumpParameters(head="313")), bus.instruments[1]]  # type: ignore[assignment]
@@ -285,9 +312,11 @@ def test_a_speed_that_changed_counts_when_the_pump_says_it_twice() -> None:
             return answer.replace(b"220.0", lost.pop()) if lost and answer else answer
 
         pump(rig).hear = hear  # type: ignore[method-assign]
+        assert (await rig.read())["1.speed"] == (220.0, GOOD)
+        assert lost == []
+        lost.extend([b"22.0", b"20.0", b"22.0"])
         value, quality = (await rig.read())["1.speed"]
         assert (math.isnan(value), quality) == (True, BAD_DECODING)
-        assert (await rig.read())["1.speed"] == (220.0, GOOD)
 
     on_pumps(test)
 
@@ -318,7 +347,7 @@ def test_whatever_a_pump_sends_a_reading_is_its_speed_or_bad_and_ends_in_time(an
     async def test(rig: Rig) -> None:
         await rig.read()
         real, pending = pump(rig).hear, list(answers)
-        pump(rig).hear = lambda command: pending.pop(0) if pending else real(command)  # type: ignore[method-assign]
+        pump(rig).hear = lambda c: pending.pop(0) if pending and c[:1] == b"1" else real(c)  # type: ignore[method-assign]
         while pending:
             begun = rig.clock.monotonic()
             reading = (await rig.read())["1.speed"]

@@ -115,3 +115,14 @@ def test_a_status_ends_with_its_mark_and_anything_else_with_a_carriage_return() 
     assert framing.find(MANUAL[:-1]) is None
     assert framing.find(MANUAL + b"\r1RS\r") == (MANUAL, len(MANUAL))
     assert framing.find(b"1RS\r" + MANUAL) == (b"1RS", 4)
+
+
+@pytest.mark.parametrize("data", [b"0", b"1\r", b"\r\n0\r"])
+def test_the_figure_that_answers_zy_needs_no_end(data: bytes) -> None:
+    framing = telegram.RunningFraming()
+    found = framing.find(data)
+    assert found is not None
+    assert telegram.is_running_answer(found.telegram)
+    assert not answers(found.telegram, 1)
+    assert framing.find(MANUAL[:-1]) is None
+    assert framing.find(MANUAL) == (MANUAL, len(MANUAL))

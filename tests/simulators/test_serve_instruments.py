@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from drivers.driver import LinkState
-from evcontrol.quality import BAD_NOT_CONNECTED, GOOD, GOOD_DYNAMIC
+from evcontrol.quality import BAD_NOT_CONNECTED, BAD_TIMEOUT, GOOD, GOOD_DYNAMIC
 from simulators.ev_plant import EvPlant
+from simulators.fault_models import FaultError
+from simulators.faults import parse_fault
 from simulators.instruments import MAKERS, PRESSURES_PSI, VESSEL_G
 from simulators.plant import DEVICES, BenchPlant, TffPlant
 from simulators.serve import PlantServer, plant_for, unserved
@@ -69,6 +71,22 @@ def test_an_instrument_is_served_alone_by_the_name_of_its_driver(driver: str, tm
         await one.driver.stop()
 
     served(tmp_path, {"X1": driver}, test, {"X1": OPTIONS[driver]})
+
+
+def test_a_tester_can_spoil_the_line_of_an_instrument(tmp_path: Path) -> None:
+    async def test(server: PlantServer, endpoints: dict[str, Any]) -> None:
+        one = reader("sartorius-sbi", POINTS["sartorius-sbi"], unit="g", timeout_s=0.4, **endpoints["X1"])
+        await one.driver.start()
+        await reading(one, lambda found: found[1] in (GOOD, GOOD_DYNAMIC))
+        number = server.faults.begin(parse_fault({"kind": "instrument_line", "device": "X1", "fault": "half"}))
+        await reading(one, lambda found: found[1] == BAD_TIMEOUT)
+        server.faults.end(number)
+        await reading(one, lambda found: found[1] in (GOOD, GOOD_DYNAMIC))
+        with pytest.raises(FaultError, match="no single instrument 'X2'"):
+            server.faults.begin(parse_fault({"kind": "instrument_line", "device": "X2", "fault": "half"}))
+        await one.driver.stop()
+
+    served(tmp_path, {"X1": "sartorius-sbi"}, test)
 
 
 def test_a_plant_s_balance_may_be_a_sartorius_with_a_monitor_beside_it(tmp_path: Path) -> None:
