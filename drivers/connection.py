@@ -156,6 +156,11 @@ class Connection(Generic[S]):
         self._drop_reason = reason
         self._wake.set()
 
+    def say(self, words: str) -> None:
+        """Change what is said of a link that is ready."""
+        if self.ready:
+            self._set(LinkState.READY, words)
+
     async def ask(
         self, request: Callable[[S], Awaitable[R]], urgency: Urgency, deadline: float, *, outcome: bool = False
     ) -> R:
@@ -172,19 +177,19 @@ class Connection(Generic[S]):
         entry = _Request(urgency, next(self._numbers), request, loop.create_future())
         heapq.heappush(self._waiting, entry)
         self._wake.set()
-        try:
-            await asyncio.wait((entry.answer,), timeout=max(0.0, deadline - loop.time()))
-            if entry.sent and outcome:
-                await asyncio.wait((entry.answer,))
-        finally:
+
+        def too_late() -> None:
             if not entry.sent:
-                entry.answer.cancel()
-        if entry.answer.cancelled():
-            raise NotSentError("the line was busy for too long")
-        if not entry.answer.done():
-            raise SilentError(silence_words(self._timeout_s))
-        result: R = entry.answer.result()
-        return result
+                entry.fail(NotSentError("the line was busy for too long"))
+            elif not outcome:
+                entry.fail(SilentError(silence_words(self._timeout_s)))
+
+        timer = loop.call_at(deadline, too_late)
+        try:
+            result: R = await entry.answer  # an asker that is cancelled cancels it, and what waits is not sent
+            return result
+        finally:
+            timer.cancel()
 
     async def ask_here(self, request: Callable[[S], Awaitable[R]], urgency: Urgency, deadline: float) -> R:
         """As :meth:`ask`, but in the asker's own task when the line is free, which is faster.

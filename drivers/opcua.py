@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, Final, TypeVar
 
 import numpy as np
@@ -17,10 +18,12 @@ from drivers.connection import (
 from drivers.device import UNANSWERED, DeviceDriver, all_of, none_sent
 from drivers.driver import BoundPoint, Link, Model, Outcome, WriteResult
 from drivers.opcua_client import Entrance, TcpOpcUaSession
+from drivers.opcua_identity import User
 from drivers.opcua_image import Counts, Image
 from drivers.opcua_messages import status_name
 from drivers.opcua_options import Mode, OpcUaOptions, Trigger, password_of
 from drivers.opcua_points import Codec, OpcUaPoint, Place, next_beat
+from drivers.opcua_security import Credentials
 from drivers.opcua_session import Missing, Node, OpcUaRefusedError, OpcUaSession, Terms
 from drivers.start_counter import StartCounter
 from evcontrol.clock import Clock
@@ -67,6 +70,8 @@ class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
         self.connect: Callable[[OpcUaOptions], Awaitable[OpcUaSession]] = connect or _connect_tcp
         self._start_counter = StartCounter(name, self._options.start_counter, self._position)
         self.counts = Counts()
+        self._counts_before = Counts()
+        self._words = ""
         self._image: Image | None = None
         self._latency_s = 0.0
         self._heartbeat: Node | None = None
@@ -89,6 +94,8 @@ class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
         for position, code in bad.items():
             value[position], quality[position], source_t[position] = np.nan, code, now
         self._watch_starts(value, quality)
+        if losses := self.counts.losses(self._counts_before):
+            self._connection.say("; ".join(filter(None, [self._words, *losses])))
         return self._frame(value, quality, source_t, now)
 
     async def _send(self, values: Mapping[str, float], deadline: float) -> Mapping[str, WriteResult]:
@@ -137,6 +144,9 @@ class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
 
     # -- connecting ------------------------------------------------------------------------------------------------
 
+    def _probing(self) -> Callable[[OpcUaSession], Awaitable[object]]:
+        return lambda session: session.check()
+
     async def _open(self) -> OpcUaSession:
         return await self.connect(self._options)
 
@@ -151,7 +161,8 @@ class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
         except OpcUaRefusedError as refused:
             raise LinkLostError(f"the server answered: {status_name(refused.code)}") from refused
         self._image = image
-        return "; ".join(filter(None, words))
+        self._counts_before, self._words = replace(self.counts), "; ".join(filter(None, words))
+        return self._words
 
     async def _subscribe(self, image: Image) -> str:
         options = self._options
@@ -254,7 +265,7 @@ class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
         bad: dict[int, int] = {}
         failure = 0
         for start in range(0, len(positions), self._options.max_nodes):
-            part = positions[start : start + self._options.max_nodes]
+            part = tuple(positions[start : start + self._options.max_nodes])
             if not failure:
                 try:
                     await self._ask(image, _question(image, part), Urgency.READ, deadline)
@@ -303,8 +314,8 @@ class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
         return next((code for code in failures if code in (BAD_TIMEOUT, BAD_DECODING)), self._unread_quality())
 
 
-def _question(image: Image, positions: Sequence[int]) -> Callable[[OpcUaSession], Awaitable[None]]:
-    nodes = [image.target(position)[0] for position in positions]
+def _question(image: Image, positions: tuple[int, ...]) -> Callable[[OpcUaSession], Awaitable[None]]:
+    nodes = image.group(positions)
 
     async def ask(session: OpcUaSession) -> None:
         asked_at = _now()
@@ -327,8 +338,14 @@ def _now() -> float:
 
 
 async def _connect_tcp(options: OpcUaOptions) -> OpcUaSession:
-    return await TcpOpcUaSession.open(
-        Entrance(
-            options.url, options.namespace, options.timeout_s, options.user, password_of(options), options.max_nodes
-        )
-    )
+    return await TcpOpcUaSession.open(await asyncio.to_thread(_entrance, options))
+
+
+def _entrance(options: OpcUaOptions) -> Entrance:
+    """Reads files, and keys take their time: not on the event loop."""
+    if options.user_certificate is not None and options.user_key is not None:
+        user = User.certified(options.user_certificate, options.user_key)
+    else:
+        user = User(options.user, password_of(options), options.password_in_clear)
+    security = None if options.security is None else Credentials.of(options.security)
+    return Entrance(options.url, options.namespace, options.timeout_s, user, options.max_nodes, security)

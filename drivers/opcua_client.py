@@ -1,116 +1,111 @@
-"""An OPC UA session over TCP: asyncua codes the messages, and nothing else.
-
-Of asyncua only the protocol of one connection is used. Its client would ask with ``asyncio.wait_for``, answer each
-notification in a task of its own, make the connection anew without telling anybody, and wait an hour for a
-subscription that the server has forgotten.
-"""
+"""An OPC UA session over TCP: how it is opened, and what is asked in it."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import os
-import socket
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 from asyncua import ua
-from asyncua.client.ua_client import UASocketProtocol
 from asyncua.common.utils import create_nonce
 from asyncua.ua.object_ids import ObjectIds
-from asyncua.ua.ua_binary import struct_from_binary
-from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 
-from drivers.connection import LinkLostError, LinkRefusedError, UnreadableError, answer_within
+from drivers.connection import LinkRefusedError, UnreadableError
+from drivers.opcua_channel import Channel, Encoded, no_way_in
+from drivers.opcua_identity import NOBODY, Counter, User, identify
 from drivers.opcua_messages import (
     ATTRIBUTES,
-    CODES,
-    NO_WAY_IN,
-    SESSION_GONE,
     browse_path,
-    identity_of,
     monitored,
     node_id,
     node_of,
     read_id,
     sample_of,
-    samples_of,
     standard,
-    status_name,
     target_of,
     value_of,
     write_value,
 )
 from drivers.opcua_points import Place
+from drivers.opcua_security import Credentials, client_signature, is_at, prove_server
 from drivers.opcua_session import Listener, Missing, Node, OpcUaRefusedError, Sample, Subscribed, Terms
+from drivers.opcua_subscription import Subscription
+from drivers.opcua_trust import wall_time
+from evcontrol.clock import LiveClock
 
 T = TypeVar("T")
 
-DEFAULT_PORT: Final = 4840
-CHANNEL_LIFETIME_MS: Final = 3_600_000
-CHANNEL_RENEWAL: Final = 0.75
-"""Part of a channel's lifetime after which it is renewed (OPC 10000-4, 5.6.2.1)."""
-SESSION_LIFETIME_MS: Final = 30_000
-"""How long a server keeps the session of a client that has gone, and with it one of its few places."""
-PUBLISH_REQUESTS: Final = 3
-"""Under way at once, so that the server never waits for one."""
+APPLICATION_URI: Final = "urn:evcontrol:driver"
+"""Ours where there is no security; else that of our certificate."""
+PRODUCT_URI: Final = "urn:evcontrol"
+OPC_UA: Final = "http://opcfoundation.org/UA/"
+SESSION_LIFETIME_MS: Final = 10_000
+"""How long a server keeps the session of a client that has gone, and with it one of its few places: a link that breaks
+again and again must not use them up. The connection's probe keeps alive a session in which nobody asks."""
 KEEP_ALIVES: Final = 3
 """How often the server says that it has nothing to say, within the time after which it counts as silent."""
 LIFETIME_S: Final = 10.0
 """How long a server keeps a subscription for which nobody asks, at the least."""
-_LINGER_0: Final = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+KEPT_QUESTIONS: Final = 64
 
-# What asyncua would log (every lost connection with its traceback) the link's state and reason say already.
-logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
+
+def _today() -> datetime:
+    return wall_time(LiveClock().wall())
 
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """Where a server is and how to get in; times in real seconds."""
+    """Where a server is and how to get in; times in real seconds.
+
+    ``today`` is the time at which certificates must be valid: that of the machine, whatever process time it is.
+    """
 
     url: str
-    namespace: str
+    namespace: str | None
+    """Without one, that of OPC UA itself."""
     timeout_s: float
-    user: str | None = None
-    password: str = ""
+    user: User = NOBODY
     max_nodes: int = 250
+    security: Credentials | None = None
+    today: Callable[[], datetime] = _today
 
 
 class TcpOpcUaSession:
     """Asks a server over TCP (see :class:`drivers.opcua_session.OpcUaSession`)."""
 
-    def __init__(self, entrance: Entrance) -> None:
+    def __init__(self, entrance: Entrance, channel: Channel) -> None:
         self._entrance = entrance
-        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._wire = _Wire(entrance.timeout_s)
-        self._wire.on_connection_lost = self._connection_lost
-        self._unanswered = 0
-        self._tasks: list[asyncio.Task[Any]] = []
-        self._namespaces: dict[str, int] = {}
+        self._channel = channel
+        self.lost = channel.lost
+        self._questions: dict[int, tuple[Sequence[Node], Encoded]] = {}
+        self.namespaces: list[str] = []
+        """URIs by index, after :meth:`check`."""
 
     @classmethod
     async def open(cls, entrance: Entrance) -> TcpOpcUaSession:
         """Connect, and open channel and session; OSError, ``LinkLostError`` or ``LinkRefusedError`` when it fails."""
-        session = cls(entrance)
+        policy = None
+        if entrance.security is not None:
+            endpoints = await endpoints_of(entrance.url, entrance.timeout_s)
+            _, policy = entrance.security.secured(endpoints, entrance.url, entrance.today())
+        session = cls(entrance, Channel(entrance.url, entrance.timeout_s, policy))
         try:
             await session._open()
         except BaseException:
-            session._break()
+            session._channel.close()
             raise
         return session
 
     async def check(self) -> str:
         """Find the namespace, and ask for the state of the server."""
         asked = (ObjectIds.Server_NamespaceArray, ObjectIds.Server_ServerStatus_State)
-        array, state = await self._read([read_id(standard(identifier)) for identifier in asked])
+        array, state = await self.attributes([read_id(standard(identifier)) for identifier in asked])
         uris = value_of(array)
         if not isinstance(uris, list):
             raise UnreadableError("the server does not tell its namespaces")
-        self._namespaces = {str(uri): index for index, uri in enumerate(uris)}
-        if self._entrance.namespace not in self._namespaces:
+        self.namespaces = [str(uri) for uri in uris]
+        if self._entrance.namespace is not None and self._entrance.namespace not in self.namespaces:
             raise LinkRefusedError(f"the server has no namespace {self._entrance.namespace!r}")
         return "" if value_of(state) == ua.ServerState.Running else "the server says that it is not running"
 
@@ -119,21 +114,22 @@ class TcpOpcUaSession:
         keys = await self._keys(places)
         found = [(i, key) for i, key in enumerate(keys) if not isinstance(key, Missing)]
         result: list[Node | Missing] = [key if isinstance(key, Missing) else Missing("") for key in keys]
-        for part in _parts(found, max(1, self._entrance.max_nodes // len(ATTRIBUTES))):
-            answers = await self._read([read_id(key, attribute) for _, key in part for attribute in ATTRIBUTES])
-            for (i, key), of_one in zip(part, _parts(answers, len(ATTRIBUTES)), strict=True):
+        for part in parts(found, max(1, self._entrance.max_nodes // len(ATTRIBUTES))):
+            answers = await self.attributes([read_id(key, attribute) for _, key in part for attribute in ATTRIBUTES])
+            for (i, key), of_one in zip(part, parts(answers, len(ATTRIBUTES)), strict=True):
                 result[i] = node_of(key, places[i], of_one)
         return result
 
     async def read(self, nodes: Sequence[Node]) -> list[Sample]:
         """What the variables are now, in one request."""
-        return [sample_of(value) for value in await self._read([read_id(node.key) for node in nodes])]
+        answer = await self.ask(self._question(nodes), ua.ReadResponse)
+        return [sample_of(value) for value in all_of(answer.Results, len(nodes))]
 
     async def write(self, values: Sequence[tuple[Node, object]]) -> list[int]:
         """Write values in one request; the status of each."""
         request = ua.WriteRequest()
         request.Parameters.NodesToWrite = [write_value(node, value) for node, value in values]
-        results = _all_of((await self._ask(request, ua.WriteResponse)).Results, len(values))
+        results = all_of((await self.ask(request, ua.WriteResponse)).Results, len(values))
         return [result.value for result in results]
 
     async def subscribe(self, nodes: Sequence[Node], terms: Terms, listener: Listener) -> Subscribed:
@@ -146,25 +142,22 @@ class TcpOpcUaSession:
         request.Parameters.RequestedPublishingInterval = terms.publishing_s * 1000
         request.Parameters.RequestedMaxKeepAliveCount = keep_alive
         request.Parameters.RequestedLifetimeCount = max(3 * keep_alive, round(LIFETIME_S / terms.publishing_s))
-        granted = (await self._ask(request, ua.CreateSubscriptionResponse)).Parameters
+        granted = (await self.ask(request, ua.CreateSubscriptionResponse)).Parameters
         publishing_s = granted.RevisedPublishingInterval / 1000
         if publishing_s * granted.RevisedMaxKeepAliveCount >= 0.9 * terms.silence_s:
             raise LinkRefusedError(
                 f"the server speaks only every {publishing_s * granted.RevisedMaxKeepAliveCount:g} s when nothing "
                 f"changes: set timeout_s above that, or mode: read"
             )
-        subscription = _Subscription(granted.SubscriptionId, listener)
-        self._tasks += [
-            asyncio.create_task(self._publish(subscription), name="publish") for _ in range(PUBLISH_REQUESTS)
-        ]
-        self._tasks.append(asyncio.create_task(self._watch(subscription, terms.silence_s), name="publish watch"))
+        subscription = Subscription(self._channel, granted.SubscriptionId, listener)
+        subscription.start(terms.silence_s)
         latency_s, refused = terms.sampling_s, dict[int, str]()
-        for part in _parts(range(len(nodes)), self._entrance.max_nodes):
+        for part in parts(range(len(nodes)), self._entrance.max_nodes):
             create = ua.CreateMonitoredItemsRequest()
             create.Parameters.SubscriptionId = subscription.id
             create.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
             create.Parameters.ItemsToCreate = [monitored(i, nodes[i], terms) for i in part]
-            results = _all_of((await self._ask(create, ua.CreateMonitoredItemsResponse)).Results, len(part))
+            results = all_of((await self.ask(create, ua.CreateMonitoredItemsResponse)).Results, len(part))
             for i, result in zip(part, results, strict=True):
                 latency_s = max(latency_s, result.RevisedSamplingInterval / 1000)
                 if not result.StatusCode.is_good():
@@ -173,116 +166,89 @@ class TcpOpcUaSession:
 
     async def close(self) -> None:
         """Close at once; with a request under way the connection is reset, so that it cannot be delivered later."""
-        if not self.lost.done() and not self._unanswered and self._wire.transport is not None:
-            await self._take_leave()
-        self._break()
+        if self._channel.idle:  # end the session without waiting for the answer: a server has few places
+            request = ua.CloseSessionRequest()
+            request.DeleteSubscriptions = True
+            await self._channel.send(request)
+        self._channel.close()
 
     # -- opening ---------------------------------------------------------------------------------------------------
 
     async def _open(self) -> None:
-        where = urlsplit(self._entrance.url)
-        loop = asyncio.get_running_loop()
         try:
-            await loop.create_connection(lambda: self._wire, where.hostname or "", where.port or DEFAULT_PORT)
-        except UnicodeError:
-            raise LinkRefusedError(f"{where.hostname!r} cannot be the name of a host") from None
-        try:
-            await self._wire.send_hello(self._entrance.url)
-            lifetime_s = await self._open_channel(ua.SecurityTokenRequestType.Issue)
-            await self._open_session()
-        except (UaStatusCodeError, OpcUaRefusedError) as error:
-            raise _no_way_in(error.code) from error
-        except TimeoutError:
-            raise
-        except OSError as error:
-            raise self._gone() from error
-        except UaError as error:
-            raise UnreadableError("unreadable answer") from error
-        self._tasks.append(asyncio.create_task(self._renew(lifetime_s), name="renew channel"))
+            await self._channel.open()
+            created, nonce = await self._create_session()
+            await self._activate_session(created, nonce)
+        except OpcUaRefusedError as error:
+            raise no_way_in(error.code) from error
 
-    async def _open_channel(self, kind: ua.SecurityTokenRequestType) -> float:
-        parameters = ua.OpenSecureChannelParameters()
-        parameters.RequestType = kind
-        parameters.SecurityMode = ua.MessageSecurityMode.None_
-        parameters.RequestedLifetime = CHANNEL_LIFETIME_MS
-        parameters.ClientNonce = create_nonce(0)
-        return float((await self._wire.open_secure_channel(parameters)).SecurityToken.RevisedLifetime) / 1000
-
-    async def _open_session(self) -> None:
+    async def _create_session(self) -> tuple[Any, bytes]:
+        entrance, policy = self._entrance, self._channel.policy
+        nonce = create_nonce(32)
         request = ua.CreateSessionRequest()
         client = request.Parameters.ClientDescription
-        client.ApplicationUri = "urn:evcontrol:driver"
-        client.ProductUri = "urn:evcontrol"
+        client.ApplicationUri = entrance.security.uri if entrance.security is not None else APPLICATION_URI
+        client.ProductUri = PRODUCT_URI
         client.ApplicationName = ua.LocalizedText("evcontrol")
         client.ApplicationType = ua.ApplicationType.Client
-        request.Parameters.EndpointUrl = self._entrance.url
+        request.Parameters.EndpointUrl = entrance.url
         request.Parameters.SessionName = "evcontrol"
-        request.Parameters.ClientNonce = create_nonce(32)
+        request.Parameters.ClientNonce = nonce
+        request.Parameters.ClientCertificate = policy.host_certificate or None
         request.Parameters.RequestedSessionTimeout = SESSION_LIFETIME_MS
-        created = (await self._ask(request, ua.CreateSessionResponse)).Parameters
-        self._wire.authentication_token = created.AuthenticationToken
-        activate = ua.ActivateSessionRequest()
-        activate.Parameters.UserIdentityToken = identity_of(created, self._entrance.user, self._entrance.password)
-        await self._ask(activate, ua.ActivateSessionResponse)
+        created = (await self.ask(request, ua.CreateSessionResponse)).Parameters
+        self._channel.sign_on(created.AuthenticationToken)
+        return created, nonce
 
-    async def _renew(self, lifetime_s: float) -> None:
-        while True:
-            await asyncio.sleep(CHANNEL_RENEWAL * lifetime_s)
-            try:
-                lifetime_s = await self._open_channel(ua.SecurityTokenRequestType.Renew)
-                self._wire.revolve_security_token()
-            except (TimeoutError, OSError, UaError) as error:
-                self._fail(f"the secure channel was not renewed: {error or type(error).__name__}")
-                return
+    async def _activate_session(self, created: Any, nonce: bytes) -> None:
+        entrance, policy = self._entrance, self._channel.policy
+        activate = ua.ActivateSessionRequest()
+        certificate = created.ServerCertificate or b""
+        if entrance.security is not None:
+            prove_server(policy, created, nonce)
+            activate.Parameters.ClientSignature = client_signature(policy, created)
+            certificate = policy.peer_certificate
+        tokens = [
+            token
+            for endpoint in created.ServerEndpoints or []
+            if is_at(endpoint, policy.URI, policy.Mode)
+            for token in endpoint.UserIdentityTokens or []
+        ]
+        encrypted = policy.Mode == ua.MessageSecurityMode.SignAndEncrypt
+        counter = Counter(tokens, certificate, created.ServerNonce or b"", policy.URI, encrypted)
+        token, signature = identify(entrance.user, counter)
+        activate.Parameters.UserIdentityToken = token
+        activate.Parameters.UserTokenSignature = signature
+        await self.ask(activate, ua.ActivateSessionResponse)
 
     # -- requests --------------------------------------------------------------------------------------------------
 
-    async def _ask(self, request: Any, kind: Any) -> Any:
-        self._unanswered += 1
-        try:
-            answer = await answer_within(self._entrance.timeout_s, self._answer(request, kind))
-        except OpcUaRefusedError as refused:
-            self._unanswered -= 1
-            if refused.code not in SESSION_GONE:
-                raise
-            self._fail(f"the server has ended the session ({status_name(refused.code)})")
-            raise LinkLostError(self.lost.result()) from refused
-        self._unanswered -= 1
-        return answer
+    async def ask(self, request: Any, kind: Any) -> Any:
+        """Any request of OPC UA, with the answer's type; raises as all requests do."""
+        return await self._channel.ask(request, kind)
 
-    async def _answer(self, request: Any, kind: Any) -> Any:
-        """Send and decode; without a time-out of asyncua's, which the caller's stands in for."""
-        try:
-            data = await self._wire.send_request(request, timeout=0)
-            response = struct_from_binary(kind, data)
-        except UaStatusCodeError as error:
-            raise OpcUaRefusedError(error.code) from error
-        except OSError as error:
-            raise self._gone() from error
-        except Exception as error:  # whatever asyncua's decoder raises for bytes that are no such answer
-            self._wire.unreadable = True
-            raise self._gone() from error
-        if not response.ResponseHeader.ServiceResult.is_good():
-            raise OpcUaRefusedError(response.ResponseHeader.ServiceResult.value)
-        return response
+    def _question(self, nodes: Sequence[Node]) -> Encoded:
+        """The request for nodes; the same one for the same tuple, which is asked for again and again."""
+        known = self._questions.get(id(nodes))
+        if known is not None and known[0] is nodes:
+            return known[1]
+        question = Encoded.of(_reading([read_id(node.key) for node in nodes]))
+        if isinstance(nodes, tuple):
+            if len(self._questions) >= KEPT_QUESTIONS:
+                self._questions.clear()
+            self._questions[id(nodes)] = nodes, question
+        return question
 
-    def _gone(self) -> LinkLostError:
-        if self._wire.unreadable:
-            return UnreadableError("unreadable answer")
-        return LinkLostError(self.lost.result() if self.lost.done() else "the server closed the connection")
-
-    async def _read(self, ids: list[ua.ReadValueId]) -> list[ua.DataValue]:
-        request = ua.ReadRequest()
-        request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
-        request.Parameters.NodesToRead = ids
-        return _all_of((await self._ask(request, ua.ReadResponse)).Results, len(ids))
+    async def attributes(self, ids: Sequence[ua.ReadValueId]) -> list[ua.DataValue]:
+        """What attributes of nodes are now, in one request."""
+        return all_of((await self.ask(_reading(ids), ua.ReadResponse)).Results, len(ids))
 
     async def _keys(self, places: Sequence[Place]) -> list[ua.NodeId | Missing]:
         keys: list[ua.NodeId | Missing] = []
         paths: list[tuple[int, ua.BrowsePath]] = []
         for i, place in enumerate(places):
-            uri = place.namespace or self._entrance.namespace
-            namespace = self._namespaces.get(uri)
+            uri = place.namespace or self._entrance.namespace or OPC_UA
+            namespace = self.namespaces.index(uri) if uri in self.namespaces else None
             if namespace is None:
                 keys.append(Missing(f"the server has no namespace {uri!r}"))
             elif place.node is not None:
@@ -290,145 +256,43 @@ class TcpOpcUaSession:
             else:
                 keys.append(Missing(""))
                 paths.append((i, browse_path(place.path, namespace)))
-        for part in _parts(paths, self._entrance.max_nodes):
+        for part in parts(paths, self._entrance.max_nodes):
             request = ua.TranslateBrowsePathsToNodeIdsRequest()
             request.Parameters.BrowsePaths = [path for _, path in part]
-            answer = await self._ask(request, ua.TranslateBrowsePathsToNodeIdsResponse)
-            for (i, _), result in zip(part, _all_of(answer.Results, len(part)), strict=True):
+            answer = await self.ask(request, ua.TranslateBrowsePathsToNodeIdsResponse)
+            for (i, _), result in zip(part, all_of(answer.Results, len(part)), strict=True):
                 keys[i] = target_of(places[i].path, result)
         return keys
 
-    # -- what the server reports -----------------------------------------------------------------------------------
 
-    async def _publish(self, subscription: _Subscription) -> None:
-        """Ask for notifications and hand them on, one after the other.
-
-        Several of these run at once. Each goes on in the loop's order, which is that of the answers, and nothing is
-        awaited between an answer and the end of its handling: so none overtakes another.
-        """
-        while not self.lost.done():
-            request = ua.PublishRequest()
-            request.Parameters.SubscriptionAcknowledgements = subscription.take_acknowledgements()
-            try:
-                response = await self._answer(request, ua.PublishResponse)
-            except OpcUaRefusedError as refused:
-                if refused.code == CODES.BadTimeout:
-                    continue
-                if refused.code == CODES.BadTooManyPublishRequests and subscription.requests > 1:
-                    subscription.requests -= 1
-                    return
-                self._fail(f"the server has ended the subscription ({status_name(refused.code)})")
-                return
-            except LinkLostError as error:
-                self._fail(str(error))
-                return
-            ended = subscription.take(response.Parameters)
-            if ended:
-                self._fail(ended)
-
-    async def _watch(self, subscription: _Subscription, silence_s: float) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(subscription.heard + silence_s - loop.time())
-            for _ in range(3):  # what has come while this process was busy is handled first
-                await asyncio.sleep(0)
-            if loop.time() - subscription.heard >= silence_s:
-                self._fail(f"the server has reported nothing for {silence_s:g} s")
-                return
-
-    # -- ending ----------------------------------------------------------------------------------------------------
-
-    def _connection_lost(self, _error: Exception | None) -> None:
-        # Later, so that who waits for an answer can first say why there is none.
-        asyncio.get_running_loop().call_soon(lambda: self._fail(str(self._gone())))
-
-    def _fail(self, reason: str) -> None:
-        if not self.lost.done():
-            self.lost.set_result(reason)
-
-    async def _take_leave(self) -> None:
-        """End the session without waiting for the answer: a server has few places."""
-        request = ua.CloseSessionRequest()
-        request.DeleteSubscriptions = True
-        self._tasks.append(asyncio.create_task(self._wire.send_request(request, timeout=0)))
-        await asyncio.sleep(0)  # in which it is sent
-        if self._wire.transport is not None:
-            self._wire.transport.close()
-
-    def _break(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        transport = self._wire.transport
-        if transport is not None and not transport.is_closing():
-            if self._unanswered:
-                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_0)
-            transport.abort()
+def _reading(ids: Sequence[ua.ReadValueId]) -> ua.ReadRequest:
+    request = ua.ReadRequest()
+    request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
+    request.Parameters.NodesToRead = list(ids)
+    return request
 
 
-class _Wire(UASocketProtocol):
-    """asyncua's protocol, which gives up a connection when it cannot read what comes; that is noted."""
-
-    def __init__(self, timeout_s: float) -> None:
-        super().__init__(timeout_s)
-        self.unreadable = False
-
-    def disconnect_socket(self) -> None:
-        """Called by asyncua."""
-        self.unreadable = True
-        if self.transport is not None:
-            self.transport.abort()
-
-
-class _Subscription:
-    """What has come of a subscription."""
-
-    def __init__(self, subscription_id: int, listener: Listener) -> None:
-        self.id = subscription_id
-        self.heard = asyncio.get_running_loop().time()
-        self.requests = PUBLISH_REQUESTS
-        self._listener = listener
-        self._next: int | None = None
-        self._acknowledgements: list[ua.SubscriptionAcknowledgement] = []
-
-    def take_acknowledgements(self) -> list[ua.SubscriptionAcknowledgement]:
-        """What is to be acknowledged with the next request."""
-        taken, self._acknowledgements = self._acknowledgements, []
-        return taken
-
-    def take(self, result: ua.PublishResult) -> str:
-        """Hand on what the server reports; why the subscription is at its end, if it is."""
-        if result.SubscriptionId != self.id:
-            return ""
-        self.heard = asyncio.get_running_loop().time()
-        message = result.NotificationMessage
-        number, data = message.SequenceNumber, message.NotificationData or []
-        gap = self._next is not None and number != self._next
-        # A keep-alive tells the number of the next notification; numbers go from 1 to 2^32 - 1 and round again.
-        self._next = number if not data else number % 0xFFFF_FFFF + 1
-        if data:
-            acknowledgement = ua.SubscriptionAcknowledgement()
-            acknowledgement.SubscriptionId, acknowledgement.SequenceNumber = self.id, number
-            self._acknowledgements.append(acknowledgement)
-        for notification in data:
-            if isinstance(notification, ua.DataChangeNotification):
-                self._listener.on_samples(samples_of(notification))
-            elif isinstance(notification, ua.StatusChangeNotification):
-                return f"the server has ended the subscription ({notification.Status.name})"
-        if gap:
-            self._listener.on_gap()
-        return ""
+async def endpoints_of(url: str, timeout_s: float) -> list[Any]:
+    """What a server tells of its endpoints, over a connection without security; raises as ``Channel.open``."""
+    channel = Channel(url, timeout_s)
+    request = ua.GetEndpointsRequest()
+    request.Parameters.EndpointUrl = url
+    try:
+        await channel.open()
+        return list((await channel.ask(request, ua.GetEndpointsResponse)).Endpoints or [])
+    except OpcUaRefusedError as error:
+        raise no_way_in(error.code) from error
+    finally:
+        channel.close()
 
 
-def _no_way_in(code: int) -> Exception:
-    words = f"the server does not let us in ({status_name(code)})"
-    return LinkRefusedError(words) if code in NO_WAY_IN else LinkLostError(words)
-
-
-def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+def parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Parts of at most so many."""
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def _all_of(results: list[Any] | None, count: int) -> list[Any]:
+def all_of(results: list[Any] | None, count: int) -> list[Any]:
+    """As many results as were asked for; UnreadableError when they are not."""
     if results is None or len(results) != count:
         raise UnreadableError(f"unreadable answer: {len(results or [])} results where {count} were asked for")
     return results

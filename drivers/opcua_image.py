@@ -16,6 +16,7 @@ from evcontrol.quality import BAD_CONFIGURATION, BAD_WAITING_FOR_INITIAL
 from evcontrol.signals import TimeArray
 
 SHOWN_MISTAKES: Final = 6
+KEPT_GROUPS: Final = 64
 
 
 @dataclass(slots=True)
@@ -28,6 +29,15 @@ class Counts:
     """Samples before which the server had to throw some away, because its queue of the item was full."""
     gaps: int = 0
     """Notifications that were numbered and never came; everything was read anew each time."""
+
+    def losses(self, before: Counts) -> list[str]:
+        """What was lost since then, in words that stay the same however much it was."""
+        words = []
+        if self.overflows > before.overflows:
+            words.append("the server's queue was too short and samples were lost: raise queue_size")
+        if self.gaps > before.gaps:
+            words.append("a report of the server was lost, and everything read anew")
+        return words
 
 
 class Image:
@@ -53,6 +63,7 @@ class Image:
         for i, (node, _) in enumerate(self.nodes):
             if isinstance(node, Missing):
                 self.quality[i] = node.quality
+        self._groups: dict[tuple[int, ...], tuple[Node, ...]] = {}
         self.unreported: set[int] = set()
         self._asked_until = dict.fromkeys(self.found, 0.0)
 
@@ -74,6 +85,14 @@ class Image:
         if isinstance(node, Missing) or codec is None:
             raise ValueError(node.reason if isinstance(node, Missing) else "")
         return node, codec
+
+    def group(self, positions: tuple[int, ...]) -> tuple[Node, ...]:
+        """The nodes of points that are there; the same tuple for the same points."""
+        if positions not in self._groups:
+            if len(self._groups) >= KEPT_GROUPS:
+                self._groups.clear()
+            self._groups[positions] = tuple(self.target(position)[0] for position in positions)
+        return self._groups[positions]
 
     # -- a listener ------------------------------------------------------------------------------------------------
 

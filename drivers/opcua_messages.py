@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from asyncua import ua
-from asyncua.crypto import security_policies, uacrypto
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes, get_name_and_doc
 
-from drivers.connection import LinkRefusedError
 from drivers.opcua_points import DataType, Place, identifier_of
 from drivers.opcua_session import TYPES, Missing, Node, Sample, Terms
 
@@ -23,20 +20,40 @@ _LAST: Final = datetime(2262, 1, 1, tzinfo=UTC)
 nanoseconds in 64 bits (OPC 10000-6, 5.2.2.5)."""
 _MICROSECOND: Final = timedelta(microseconds=1)
 CODES: Final = StatusCodes
-NO_WAY_IN: Final = frozenset(
+IDENTITY_REFUSED: Final = frozenset(
     {
         CODES.BadUserAccessDenied,
         CODES.BadIdentityTokenInvalid,
         CODES.BadIdentityTokenRejected,
+        CODES.BadUserSignatureInvalid,
+        CODES.BadSecurityChecksFailed,
+        CODES.BadApplicationSignatureInvalid,
+        CODES.BadCertificateInvalid,
+        CODES.BadCertificateTimeInvalid,
+        CODES.BadCertificateHostNameInvalid,
+        CODES.BadCertificateUriInvalid,
+        CODES.BadCertificateUseNotAllowed,
+        CODES.BadCertificateUntrusted,
+        CODES.BadCertificateRevoked,
+        CODES.BadCertificateIssuerTimeInvalid,
+        CODES.BadCertificateIssuerUseNotAllowed,
+        CODES.BadCertificateIssuerRevoked,
+        CODES.BadCertificateChainIncomplete,
+        CODES.BadCertificatePolicyCheckFailed,
+        CODES.BadNoValidCertificates,
+    }
+)
+"""Answers to a connect by which the server does not accept who we are."""
+NO_WAY_IN: Final = frozenset(
+    {
         CODES.BadSecurityPolicyRejected,
         CODES.BadSecurityModeRejected,
         CODES.BadSecurityModeInsufficient,
-        CODES.BadSecurityChecksFailed,
         CODES.BadTcpEndpointUrlInvalid,
         CODES.BadServerUriInvalid,
     }
 )
-"""Answers to a connect that are the same the next time unless somebody changes something."""
+"""Other answers to a connect that are the same the next time unless somebody changes something."""
 SESSION_GONE: Final = frozenset(
     {
         CODES.BadSessionIdInvalid,
@@ -119,38 +136,6 @@ def monitored(handle: int, node: Node, terms: Terms) -> ua.MonitoredItemCreateRe
     return item
 
 
-def identity_of(
-    created: ua.CreateSessionResult, user: str | None, password: str
-) -> ua.AnonymousIdentityToken | ua.UserNameIdentityToken:
-    """Who we are, in the way in which the server wants to know it; LinkRefusedError when it does not let us in so."""
-    if user is None:
-        policy = _policy(created, ua.UserTokenType.Anonymous, "a client without user")
-        return ua.AnonymousIdentityToken(PolicyId=policy.PolicyId)
-    policy = _policy(created, ua.UserTokenType.UserName, "a user with password")
-    secret, algorithm = password.encode(), None
-    if policy.SecurityPolicyUri not in (None, "", security_policies.SecurityPolicyNone.URI):
-        if not created.ServerCertificate:
-            raise LinkRefusedError("the server wants the password encrypted and shows no certificate")
-        # Length, secret and the server's nonce (OPC 10000-4, 7.40.2.2).
-        secret += created.ServerNonce or b""
-        key = uacrypto.x509_from_der(created.ServerCertificate).public_key()  # type: ignore[no-untyped-call]
-        secret, algorithm = security_policies.encrypt_asymmetric(  # type: ignore[no-untyped-call]
-            key, struct.pack("<I", len(secret)) + secret, policy.SecurityPolicyUri
-        )
-    return ua.UserNameIdentityToken(
-        PolicyId=policy.PolicyId, UserName=user, Password=secret, EncryptionAlgorithm=algorithm
-    )
-
-
-def _policy(created: Any, kind: ua.UserTokenType, who: str) -> Any:
-    for endpoint in created.ServerEndpoints or []:
-        if endpoint.SecurityMode == ua.MessageSecurityMode.None_:
-            for policy in endpoint.UserIdentityTokens or []:
-                if policy.TokenType == kind:
-                    return policy
-    raise LinkRefusedError(f"the server does not let {who} in without security")
-
-
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
@@ -173,7 +158,8 @@ def node_of(key: ua.NodeId, place: Place, attributes: Sequence[ua.DataValue]) ->
         if answer.StatusCode is not None and not answer.StatusCode.is_good():
             name = answer.StatusCode.name
             return Missing(f"there is no node {place} ({name})" if name.startswith("BadNodeId") else f"{place}: {name}")
-    if (value.Value is not None and value.Value.is_array) or value_of(rank, -1) >= 0:
+    dimensions = value_of(rank, -1)
+    if (value.Value is not None and value.Value.is_array) or (isinstance(dimensions, int) and dimensions >= 0):
         return Missing(f"{place} is an array")
     # The value knows best: a declared type can be abstract, or derived from the one that is sent.
     if value.Value is not None and value.Value.Value is not None:
@@ -181,7 +167,8 @@ def node_of(key: ua.NodeId, place: Place, attributes: Sequence[ua.DataValue]) ->
         kind = TYPES.get(name)
     else:
         name, node = "that it declares", value_of(declared, ua.NodeId())
-        kind = _DATA_TYPES.get(node.Identifier) if node.NamespaceIndex == 0 else None
+        standardised = isinstance(node, ua.NodeId) and node.NamespaceIndex == 0
+        kind = _DATA_TYPES.get(node.Identifier) if standardised else None
     return Node(key, kind) if kind is not None else Missing(f"{place}: no tag has the type {name}")
 
 

@@ -44,8 +44,38 @@ class OpcUaWatchdog(Model):
     """Seconds of process time."""
 
 
+class Policy(StrEnum):
+    """Security policies that are not broken, as their URIs end (OPC 10000-7); weakest first."""
+
+    AES128_SHA256_RSAOAEP = "Aes128_Sha256_RsaOaep"
+    BASIC256SHA256 = "Basic256Sha256"
+    AES256_SHA256_RSAPSS = "Aes256_Sha256_RsaPss"
+
+
+class SecurityMode(StrEnum):
+    """What is done with every message."""
+
+    SIGN = "Sign"
+    SIGN_AND_ENCRYPT = "SignAndEncrypt"
+
+
+class OpcUaSecurity(Model):
+    """How messages are secured, who we are, and whom we trust; nothing else than this is accepted of a server."""
+
+    policy: Policy = Policy.BASIC256SHA256
+    mode: SecurityMode = SecurityMode.SIGN_AND_ENCRYPT
+    certificate: Path
+    """Our certificate (DER or PEM), with our application URI."""
+    key: Path
+    """Its private key (PEM or DER, not encrypted)."""
+    trusted: Path
+    """Folder with the certificates of the servers, or of who issued them."""
+    check_host: bool = True
+    """Whether the host in ``url`` must be one of the server's certificate."""
+
+
 class OpcUaOptions(Model):
-    """An OPC UA server, over TCP and without security."""
+    """An OPC UA server, over TCP."""
 
     url: str
     """``opc.tcp://HOST:PORT/PATH``, without user and password."""
@@ -68,6 +98,14 @@ class OpcUaOptions(Model):
     """Name of the environment variable with the user's password."""
     password_file: Path | None = None
     """File of which the first line is the user's password."""
+    password_in_clear: bool = False
+    """Whether the password may be sent in clear, where everybody on the network can read it."""
+    user_certificate: Path | None = None
+    """Certificate of the user (DER or PEM), instead of name and password."""
+    user_key: Path | None = None
+    """Its private key (PEM or DER, not encrypted)."""
+    security: OpcUaSecurity | None = None
+    """None is no security at all."""
     heartbeat: Annotated[str, Field(min_length=1)] | None = None
     """Node (integer or Boolean) of which any change feeds the device's watchdog."""
     watchdog: OpcUaWatchdog | None = None
@@ -83,18 +121,24 @@ class OpcUaOptions(Model):
         return self
 
     def _mistakes(self) -> Iterable[tuple[bool, str]]:
-        yield not _is_url(self.url), "url is not opc.tcp://HOST:PORT/PATH"
+        yield not is_url(self.url), "url is not opc.tcp://HOST:PORT/PATH"
         yield "@" in urlsplit(self.url).netloc, "no user and no password in url: use user and password_env"
         yield self.publishing_s > self.timeout_s / 2, "publishing_s must be half of timeout_s at the most"
         given = [self.password_env, self.password_file].count(None)
         yield self.user is not None and given != 1, "user needs password_env or password_file, one of them"
         yield self.user is None and given != 2, "password_env and password_file need user"
+        certified = [self.user_certificate, self.user_key].count(None)
+        yield certified == 1, "user_certificate and user_key go together"
+        yield certified == 0 and self.user is not None, "user or user_certificate, not both"
+        yield certified == 0 and self.security is None, "user_certificate needs security"
+        yield self.password_in_clear and self.user is None, "password_in_clear needs user"
         nodes = [self.heartbeat, self.watchdog.node if self.watchdog else None]
         for node in nodes:
             yield node is not None and not is_identifier(node), f"node {node!r} is no identifier"
 
 
-def _is_url(text: str) -> bool:
+def is_url(text: str) -> bool:
+    """Whether a text is the address of a server."""
     try:
         parts = urlsplit(text)
         return parts.scheme == "opc.tcp" and bool(parts.hostname) and parts.port != 0

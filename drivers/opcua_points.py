@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ from evcontrol.quality import (
     BAD_OUT_OF_RANGE,
     BAD_SENSOR_FAILURE,
     BAD_WAITING_FOR_INITIAL,
+    GOOD,
     is_bad,
 )
 from evcontrol.signals import EXACT_INTEGER_LIMIT, Tag, TagKind
@@ -137,6 +139,8 @@ class Codec:
     labels: tuple[str, ...]
     code_of: Callable[[str], float] | None
     """Of a tag that is a text."""
+    plain: bool = False
+    """Whether a number is the tag's as it is."""
 
     @classmethod
     def of(
@@ -159,19 +163,23 @@ class Codec:
         # The scale as the fraction that was meant when it was written down: 0.01 is 1/100.
         ratio = Fraction(repr(point.scale))
         words = labels if data_type is DataType.STRING else ()
-        return cls(data_type, ratio.numerator, ratio.denominator, point.offset, words, code_of if text else None)
+        plain = not scaled and data_type in FLOATS
+        return cls(data_type, ratio.numerator, ratio.denominator, point.offset, words, code_of if text else None, plain)
 
     def decode(self, value: object, status: int) -> tuple[float, int]:
         """The tag's value and quality; NaN when Bad.
 
         A Good value that is none (null, another type than the variable had, not finite, too large to be exact) is Bad.
         """
+        if status == GOOD and type(value) is float and self.plain and math.isfinite(value):
+            return value, GOOD  # as nearly all are
         if is_bad(status):
             return math.nan, status
         if value is None:
             return math.nan, BAD_WAITING_FOR_INITIAL
-        if self.type is DataType.STRING:
-            return self._decode_text(value, status)
+        return self._decode_text(value, status) if self.type is DataType.STRING else self._decode_number(value, status)
+
+    def _decode_number(self, value: object, status: int) -> tuple[float, int]:
         if not isinstance(value, bool | int | float):
             return math.nan, BAD_CONFIGURATION
         if isinstance(value, int) and abs(value) > EXACT_INTEGER_LIMIT:
@@ -228,3 +236,15 @@ def without_overflow(status: int) -> tuple[int, bool]:
         return status, False
     status &= ~_OVERFLOW
     return (status if status & _INFO_BITS else status & ~_DATA_VALUE_INFO), True
+
+
+def notation(kind: str, identifier: object) -> str:
+    """An identifier as a point writes it; ``kind`` is asyncua's name of its type, such as ``String`` or ``Numeric``."""
+    if isinstance(identifier, bytes):
+        return "b=" + base64.b64encode(identifier).decode()
+    if kind == "Guid":
+        return f"g={identifier}"
+    if kind == "String":
+        text = str(identifier)
+        return f"s={text}" if _NOTATION.match(text) else text
+    return f"i={identifier}"

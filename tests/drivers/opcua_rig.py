@@ -7,11 +7,11 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from drivers.driver import BoundPoint, LinkState
 from drivers.opcua import OpcUaDriver
@@ -161,6 +161,9 @@ def virtually(
 class ServerProcess:
     """A server as a process of its own, on a port that stays the same; use as a context manager."""
 
+    command: ClassVar[Sequence[str]] = (sys.executable, str(Path(__file__).with_name("opcua_server.py")))
+    environment: ClassVar[Mapping[str, str] | None] = None
+
     def __init__(self, *options: str) -> None:
         self.port = 0
         self.start(*options)
@@ -175,9 +178,12 @@ class ServerProcess:
 
     def start(self, *options: str) -> None:
         """Start it; returns when it listens."""
-        script = str(Path(__file__).with_name("opcua_server.py"))
         self.process = subprocess.Popen(
-            [sys.executable, script, str(self.port), *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [*self.command, str(self.port), *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=self.environment,
         )
         self.port = self._answer()
 
@@ -216,10 +222,11 @@ async def use(
     test: Callable[[NamedOpcUaDriver], Awaitable[None]],
     *,
     ready: bool = True,
+    within_s: float = 30,
     **options: Any,
 ) -> None:
     """Run ``test`` with a driver of a server on that port that is READY, unless told otherwise."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(within_s):
         driver = opcua_driver(LiveClock(), points, url=f"opc.tcp://127.0.0.1:{port}/plant", **options)
         await driver.start()
         try:

@@ -7,7 +7,9 @@ number of a notification), ``{"year": YEAR}`` (of the time of its sources from n
 
 Options: ``swap`` puts another namespace before the plant's, ``user=PASSWORD`` lets in only the user ``op``,
 ``refuse=NAME`` refuses writes to it, ``many=COUNT`` has so many variables more, ``every=SECONDS`` changes these by
-itself, ``slowest=SECONDS`` is the shortest time between two notifications.
+itself, ``slowest=SECONDS`` is the shortest time between two notifications, ``secure=FOLDER`` gives it the certificate
+and key of a folder, ``uri=URI`` its application URI, ``policies=NAME,...`` what it offers (of asyncua's types), and
+``knows=FILE`` lets in only a user with that certificate, and ``described`` tells units, ranges and states.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from asyncua import Server, ua
@@ -48,13 +51,16 @@ logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
 
 
 class OneUser(UserManager):
-    def __init__(self, password: str) -> None:
+    def __init__(self, password: str | None, certificate: Path | None) -> None:
         self._password = password
+        self._certificate = None if certificate is None else certificate.read_bytes()
 
     def get_user(
         self, iserver: Any, username: Any = None, password: Any = None, certificate: Any = None
     ) -> User | None:
-        return User(role=UserRole.User) if (username, password) == ("op", self._password) else None
+        by_certificate = username is None and certificate == self._certificate
+        known = by_certificate or (username, password) == ("op", self._password)
+        return User(role=UserRole.User) if known else None
 
 
 class Plant:
@@ -67,13 +73,19 @@ class Plant:
         self.refused = given.get("refuse")
         self.uris = (OTHER, URI) if "swap" in given else (URI, OTHER)
         self.more = [f"V{i}" for i in range(int(given.get("many", "0")))]
+        self.described = "described" in given
         self.slowest_s = float(given.get("slowest", "0"))
         self.every_s = float(given.get("every", "0"))
         self.variables = VARIABLES | dict.fromkeys(self.more, (0.0, "Double"))
         self.nodes: dict[str, ua.NodeId] = {}
         self.written: list[tuple[str, Any]] = []
         self.year: int | None = None
-        self.server = Server(user_manager=None if self.password is None else OneUser(self.password))
+        self.secure = Path(given["secure"]) if "secure" in given else None
+        self.uri = given.get("uri", "urn:test:server")
+        self.policies = [ua.SecurityPolicyType[name] for name in given.get("policies", "NoSecurity").split(",")]
+        self.known = Path(given["knows"]) if "knows" in given else None
+        anybody = self.password is None and self.known is None
+        self.server = Server(user_manager=None if anybody else OneUser(self.password, self.known))
 
     async def serve(self) -> None:
         await self._build()
@@ -96,9 +108,14 @@ class Plant:
     async def _build(self) -> None:
         server = self.server
         await server.init()
-        server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
-        if self.password is not None:
-            server.set_identity_tokens([ua.UserNameIdentityToken])
+        server.set_security_policy(self.policies)
+        if self.secure is not None:
+            await server.set_application_uri(self.uri)
+            await server.load_certificate(self.secure / "certificate.der")
+            await server.load_private_key(self.secure / "key.pem")
+        tokens = {ua.UserNameIdentityToken: self.password, ua.X509IdentityToken: self.known}
+        if any(tokens.values()):
+            server.set_identity_tokens([token for token, known in tokens.items() if known])
         server.set_endpoint(f"opc.tcp://127.0.0.1:{self.port}/plant")
         for uri in self.uris:
             await server.register_namespace(uri)
@@ -109,6 +126,8 @@ class Plant:
             node = await folder.add_variable(ua.NodeId(f"BR.{name}", index), f"{index}:{name}", variant)
             await node.set_writable()
             self.nodes[name] = node.nodeid
+        if self.described:
+            await self._describe()
         names = {node: name for name, node in self.nodes.items()}
         service = server.iserver.attribute_service
         plain = service.write
@@ -135,6 +154,25 @@ class Plant:
             return await create(replace(params, RequestedPublishingInterval=interval_ms), *rest, **more)
 
         server.iserver.subscription_service.create_subscription = create_subscription
+
+    async def _describe(self) -> None:
+        """As OPC 10000-8 has it."""
+        told: dict[str, dict[str, Any]] = {
+            "TT": {
+                "EngineeringUnits": ua.EUInformation(UnitId=4408652, DisplayName=ua.LocalizedText("°C")),
+                "EURange": ua.Range(Low=-10.0, High=60.0),
+            },
+            "SP": {"EngineeringUnits": ua.EUInformation(DisplayName=ua.LocalizedText("furlong"))},
+            "MODE": {"EnumStrings": [ua.LocalizedText("off"), ua.LocalizedText("on: air")]},
+            "REMOTE": {"FalseState": ua.LocalizedText("local"), "TrueState": ua.LocalizedText("remote")},
+        }
+        for name, properties in told.items():
+            node = self.server.get_node(self.nodes[name])
+            for label, value in properties.items():
+                await node.add_property(ua.NodeId(f"{name}.{label}", 1), ua.QualifiedName(label, 0), value)
+        await self.server.get_node(self.nodes["COUNT"]).set_read_only()
+        words = ua.DataValue(ua.Variant(ua.LocalizedText('the "vessel": # 1')))
+        await self.server.get_node(self.nodes["TT"]).write_attribute(ua.AttributeIds.Description, words)
 
     async def _obey(self, order: dict[str, Any]) -> None:
         if "year" in order:
@@ -167,11 +205,13 @@ class Plant:
 
     async def _change(self) -> None:
         value = 0.0
+        parts = [self.more[start : start + 50] for start in range(0, len(self.more), 50)] or [[]]
         while True:
-            await asyncio.sleep(self.every_s or 3600.0)
             value += 1.0
-            for name in self.more:
-                await self._put(name, value)
+            for part in parts:  # spread, so that clients are served meanwhile
+                await asyncio.sleep((self.every_s or 3600.0) / len(parts))
+                for name in part:
+                    await self._put(name, value)
 
 
 def tell(what: Any) -> None:

@@ -15,8 +15,12 @@ ON_BUSES = {
     for line in ("Tcp", "Serial")
 }
 """Of instruments with addresses, what differs between them is proved in virtual time."""
-DRILLS = {rig.__name__ for rig in all_rigs() if any(rig in other.__mro__[1:] for other in all_rigs())} | ON_BUSES
-"""Rigs from which another one derives, which differs only in part: for `make test-full`."""
+DERIVED_FROM = {rig.__name__ for rig in all_rigs() if any(rig in other.__mro__[1:] for other in all_rigs())}
+"""Rigs from which another one derives, which differs only in part."""
+FOREIGN = {"NodeOpcUaRig"}
+"""Takes half a minute; what matters most of it is in ``tests/wire/test_opcua_foreign.py``."""
+DRILLS = DERIVED_FROM | ON_BUSES | FOREIGN
+"""For `make test-full`."""
 RIGS = [pytest.param(rig, marks=[pytest.mark.full] if rig.__name__ in DRILLS else []) for rig in all_rigs()]
 
 

@@ -56,7 +56,7 @@ def test_pieces_of_one_byte_are_no_fault(server: ServerProcess) -> None:
         assert (await driver.write({"SP": 5.0}))["SP"].outcome is Outcome.CONFIRMED
         assert (await values_of(driver))["SP"] == (5.0, GOOD)
 
-    behind_proxy(server, nodes(*NAMES), test)
+    behind_proxy(server, nodes(*NAMES), test, timeout_s=4.0)
 
 
 def test_a_write_whose_answer_does_not_come_is_unknown_and_never_repeated(server: ServerProcess) -> None:
@@ -149,6 +149,7 @@ def test_a_notification_that_is_missing_is_counted_and_everything_is_read_anew(s
                 await asyncio.sleep(SCAN_S)
         assert {quality for _, quality in (await values_of(driver)).values()} == {GOOD}
         assert driver.link.state is LinkState.READY
+        assert driver.link.reason == "a report of the server was lost, and everything read anew"
 
     on_server(server, nodes(*NAMES), test)
 

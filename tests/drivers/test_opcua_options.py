@@ -13,6 +13,8 @@ from drivers.opcua_options import OpcUaOptions, password_of
 
 GIVEN: dict[str, Any] = {"url": "opc.tcp://plc:4840/plant", "namespace": "urn:plc"}
 
+FILES = {"certificate": "a", "key": "b", "trusted": "c"}
+
 
 @pytest.mark.parametrize(
     ("more", "words"),
@@ -21,7 +23,13 @@ GIVEN: dict[str, Any] = {"url": "opc.tcp://plc:4840/plant", "namespace": "urn:pl
         ({"url": "opc.tcp://"}, "opc.tcp://HOST:PORT/PATH"),
         ({"url": "opc.tcp://plc:99999/"}, "opc.tcp://HOST:PORT/PATH"),
         ({"url": "opc.tcp://op:secret@plc:4840/"}, "no user and no password in url"),
-        ({"security": "Basic256Sha256"}, "Extra inputs"),
+        ({"security": {"policy": "Basic256", **FILES}}, "'Basic256Sha256' or 'Aes256"),
+        ({"security": {"mode": "None", **FILES}}, "'Sign' or 'SignAndEncrypt'"),
+        ({"security": {"certificate": "a", "key": "b"}}, "Field required"),
+        ({"user_certificate": "a", "security": FILES}, "go together"),
+        ({"user_certificate": "a", "user_key": "b"}, "needs security"),
+        ({"user_certificate": "a", "user_key": "b", "user": "op", "password_env": "A", "security": FILES}, "not both"),
+        ({"password_in_clear": True}, "needs user"),
         ({"password": "secret"}, "Extra inputs"),
         ({"timeout_s": 0.5, "publishing_s": 0.3}, "half of timeout_s"),
         ({"user": "op"}, "password_env or password_file"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from drivers.opcua_points import (
     identifier_of,
     is_identifier,
     next_beat,
+    notation,
     without_overflow,
 )
 from evcontrol.quality import (
@@ -228,3 +231,13 @@ def test_overflow_is_taken_off_and_nothing_else(status: int) -> None:
 def test_a_good_value_after_an_overflow_is_plainly_good() -> None:
     assert without_overflow(0x0000_0480) == (GOOD, True)
     assert without_overflow(0x0000_0580) == (0x0000_0500, True)
+
+
+@given(st.one_of(st.text(min_size=1), st.integers(0, 2**32 - 1), st.binary(min_size=1), st.uuids()))
+def test_an_identifier_in_a_points_notation_is_the_same_node(identifier: object) -> None:
+    kind = {str: "String", int: "Numeric", bytes: "ByteString", UUID: "Guid"}[type(identifier)]
+    text = notation(kind, identifier)
+    assert is_identifier(text)
+    letter, rest = identifier_of(text)
+    back = {"s": str, "i": int, "b": base64.b64decode, "g": UUID}[letter](rest)
+    assert back == identifier

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from drivers import opcua_client
-from drivers.driver import LinkState, Outcome
+from drivers import opcua_channel, opcua_client
+from drivers.driver import Link, LinkState, Outcome
 from evcontrol.quality import BAD_CONFIGURATION, BAD_OUT_OF_RANGE, BAD_SENSOR_FAILURE, GOOD
 from evcontrol.signals import TagKind
 from tests.drivers.build import link_is
@@ -217,14 +217,19 @@ def test_the_right_user_is_let_in_and_no_other(monkeypatch: pytest.MonkeyPatch) 
     known = {"user": "op", "password_env": "TEST_OPCUA_PASSWORD"}
     with ServerProcess("user=secret") as strict:
         monkeypatch.setenv("TEST_OPCUA_PASSWORD", "secret")
-        on_server(strict, nodes("TT"), _reads, **known)
+        on_server(strict, nodes("TT"), _reads, **known, password_in_clear=True)
+        on_server(strict, nodes("TT"), _is_refused_in_clear, ready=False, **known)
         monkeypatch.setenv("TEST_OPCUA_PASSWORD", "wrong")
-        on_server(strict, nodes("TT"), _is_refused, ready=False, **known)
+        on_server(strict, nodes("TT"), _is_refused, ready=False, **known, password_in_clear=True)
         on_server(strict, nodes("TT"), _is_refused, ready=False)
 
 
 async def _reads(driver: NamedOpcUaDriver) -> None:
     await until(driver, lambda now: now["TT"] == (37.0, GOOD), 5)
+
+
+async def _is_refused_in_clear(driver: NamedOpcUaDriver) -> None:
+    await link_is(driver, LinkState.REFUSED, BACK_S, "the server wants the password in clear")
 
 
 async def _is_refused(driver: NamedOpcUaDriver) -> None:
@@ -235,15 +240,15 @@ async def _is_refused(driver: NamedOpcUaDriver) -> None:
 def test_the_channel_is_renewed_without_anybody_noticing(
     server: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opcua_client, "CHANNEL_LIFETIME_MS", 200)
+    monkeypatch.setattr(opcua_channel, "CHANNEL_LIFETIME_MS", 200)
     renewed = []
-    renew = opcua_client.TcpOpcUaSession._open_channel
+    renew = opcua_channel.Channel._open_channel
 
-    async def counted(session: opcua_client.TcpOpcUaSession, kind: object) -> float:
+    async def counted(channel: opcua_channel.Channel, kind: object) -> float:
         renewed.append(kind)
-        return await renew(session, kind)
+        return await renew(channel, kind)
 
-    monkeypatch.setattr(opcua_client.TcpOpcUaSession, "_open_channel", counted)
+    monkeypatch.setattr(opcua_channel.Channel, "_open_channel", counted)
 
     async def test(driver: NamedOpcUaDriver) -> None:
         links = []
@@ -273,3 +278,15 @@ def test_nothing_is_logged_and_every_session_is_ended(server: ServerProcess, cap
                 await asyncio.sleep(SCAN_S)
 
     on_server(server, nodes("TT"), is_the_only_one)
+
+
+@pytest.mark.full
+def test_a_session_in_which_nobody_asks_is_kept(server: ServerProcess) -> None:
+    async def test(driver: NamedOpcUaDriver) -> None:
+        links: list[Link] = []
+        driver.on_link = links.append
+        await asyncio.sleep(1.5 * opcua_client.SESSION_LIFETIME_MS / 1000)
+        assert (await values_of(driver))["TT"][1] == GOOD
+        assert links == []
+
+    on_server(server, nodes("TT"), test, mode="read")
