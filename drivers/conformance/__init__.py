@@ -11,9 +11,12 @@ broken on demand) and lets the suite loose on it::
 The suite needs pytest, which the engine does not: only tests import this package.
 """
 
+import pytest
+
 from drivers.conformance.declaring import DeclaringPromises
 from drivers.conformance.linking import LinkPromises
 from drivers.conformance.reading import ReadingPromises
+from drivers.conformance.requirements import unmet
 from drivers.conformance.rig import Rig, RigTag, Trouble
 from drivers.conformance.writing import WritingPromises
 
@@ -21,5 +24,11 @@ from drivers.conformance.writing import WritingPromises
 class DriverConformance(DeclaringPromises, LinkPromises, ReadingPromises, WritingPromises):
     """Everything that :mod:`drivers.driver` promises; a subclass provides the fixture ``rig``."""
 
+    @pytest.fixture(autouse=True)
+    def _only_what_the_rig_can_do(self, request: pytest.FixtureRequest, rig: Rig) -> None:
+        values = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+        if why := unmet(type(rig), request.function, values.get("trouble")):
+            pytest.skip(why)
 
-__all__ = ["DriverConformance", "Rig", "RigTag", "Trouble"]
+
+__all__ = ["DriverConformance", "Rig", "RigTag", "Trouble", "unmet"]

@@ -8,9 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
-import pytest
-
-from drivers.conformance.rig import Rig, Trouble
+from drivers.conformance.rig import Rig
 from drivers.driver import BoundPoint, Driver, Link, LinkState, Outcome, WriteResult
 from evcontrol.clock import Clock, LiveClock, run_virtual
 from evcontrol.quality import is_bad
@@ -56,12 +54,6 @@ def on_bench(rig: Rig, test: Callable[[Bench], Awaitable[None]], *, ready: bool 
         run_virtual(main)
     else:
         asyncio.run(main(LiveClock()))
-
-
-def needs(rig: Rig, *troubles: Trouble) -> None:
-    """Skip a test for whose troubles the rig has no means."""
-    if missing := sorted(set(troubles) - rig.troubles):
-        pytest.skip(f"this rig cannot be {', '.join(missing)}")
 
 
 class Bench:

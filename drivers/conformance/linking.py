@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from drivers.conformance.bench import BACK_S, BOUND_S, Bench, needs, on_bench
+from drivers.conformance.bench import BACK_S, BOUND_S, Bench, on_bench
+from drivers.conformance.requirements import requires
 from drivers.conformance.rig import Rig, Trouble
 from drivers.driver import Link, LinkState
 from evcontrol.quality import BAD, is_bad
@@ -29,9 +30,9 @@ class LinkPromises:
 
         on_bench(rig, test, ready=False)
 
+    @requires(Trouble.GONE)
     def test_every_change_of_the_link_is_told_in_order(self, rig: Rig) -> None:
         """``on_link`` gets each change once; a state's time is when it began, and the last one told is the link."""
-        needs(rig, Trouble.GONE)
 
         async def test(bench: Bench) -> None:
             await rig.trouble(Trouble.GONE)
@@ -53,7 +54,6 @@ class LinkPromises:
 
         What is read first afterwards is what the device has then, never what it had before.
         """
-        needs(rig, trouble)
 
         async def test(bench: Bench) -> None:
             await rig.trouble(trouble)
@@ -75,9 +75,9 @@ class LinkPromises:
 
         on_bench(rig, test)
 
+    @requires(Trouble.GONE)
     def test_a_device_that_is_there_later_is_found(self, rig: Rig) -> None:
         """The start does not need the device."""
-        needs(rig, Trouble.GONE)
 
         async def test(bench: Bench) -> None:
             await rig.trouble(Trouble.GONE)
@@ -123,9 +123,9 @@ class LinkPromises:
 
         on_bench(rig, test, ready=False)
 
+    @requires(Trouble.SILENT)
     def test_stop_while_the_device_is_silent_ends_in_time(self, rig: Rig) -> None:
         """A device that says nothing cannot keep the engine from ending."""
-        needs(rig, Trouble.SILENT)
 
         async def test(bench: Bench) -> None:
             await rig.trouble(Trouble.SILENT)

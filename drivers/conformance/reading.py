@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from drivers.conformance.bench import Bench, needs, on_bench
+from drivers.conformance.bench import Bench, on_bench
+from drivers.conformance.requirements import requires
 from drivers.conformance.rig import Rig, Trouble
 from drivers.driver import LinkState
 from evcontrol.quality import is_bad
@@ -49,9 +50,9 @@ class ReadingPromises:
 
         on_bench(rig, test)
 
+    @requires(Trouble.SILENT)
     def test_a_read_that_is_cancelled_while_the_device_is_silent_leaves_a_working_driver(self, rig: Rig) -> None:
         """What was under way then does no harm later."""
-        needs(rig, Trouble.SILENT)
 
         async def test(bench: Bench) -> None:
             await rig.trouble(Trouble.SILENT)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from drivers.conformance.bench import Bench, needs, on_bench
+from drivers.conformance.bench import Bench, on_bench
+from drivers.conformance.requirements import requires
 from drivers.conformance.rig import Rig, Trouble
 from drivers.driver import LinkState, Outcome, WriteResult
 
@@ -18,9 +19,9 @@ LOSING = [Trouble.GONE, Trouble.SILENT, Trouble.MUTE, Trouble.LATE, Trouble.GARB
 class WritingPromises:
     """What becomes of a write."""
 
+    @requires(writes=True)
     def test_a_write_is_confirmed_arrives_once_and_is_read_back(self, rig: Rig) -> None:
         """CONFIRMED means that the device took it."""
-        _needs_writes(rig)
 
         async def test(bench: Bench) -> None:
             for values in rig.writes()[:3]:
@@ -46,9 +47,9 @@ class WritingPromises:
 
         on_bench(rig, test)
 
+    @requires(writes=True)
     def test_one_value_that_cannot_be_sent_has_all_rejected_before_anything_is_sent(self, rig: Rig) -> None:
         """NaN, infinity, and what the point cannot carry."""
-        _needs_writes(rig)
 
         async def test(bench: Bench) -> None:
             good = rig.writes()[0]
@@ -62,10 +63,9 @@ class WritingPromises:
 
         on_bench(rig, test)
 
+    @requires(Trouble.GONE, writes=True)
     def test_without_a_link_a_write_is_rejected_at_once_and_never_sent_later(self, rig: Rig) -> None:
         """Nothing is queued, before the start as little as in an outage."""
-        _needs_writes(rig)
-        needs(rig, Trouble.GONE)
 
         async def rejected(bench: Bench, values: Mapping[str, float]) -> None:
             results = await bench.at_once(lambda: bench.write(values))
@@ -90,12 +90,11 @@ class WritingPromises:
         on_bench(rig, test, ready=False)
 
     @pytest.mark.parametrize("trouble", LOSING, ids=str)
+    @requires(writes=True)
     def test_a_write_in_trouble_arrives_once_at_most_and_is_settled_by_reading_back(
         self, rig: Rig, trouble: Trouble
     ) -> None:
         """REJECTED never arrives, UNKNOWN at most once, CONFIRMED once; afterwards the tag reads what truly came."""
-        _needs_writes(rig)
-        needs(rig, trouble)
 
         async def test(bench: Bench) -> None:
             for values in rig.writes()[:3]:
@@ -113,9 +112,9 @@ class WritingPromises:
 
         on_bench(rig, test)
 
+    @requires(writes=True)
     def test_a_write_that_is_cancelled_arrives_once_at_most_and_leaves_a_working_driver(self, rig: Rig) -> None:
         """The request under way may still land; it is not sent again."""
-        _needs_writes(rig)
 
         async def test(bench: Bench) -> None:
             first, second = rig.writes()[:2]
@@ -134,10 +133,9 @@ class WritingPromises:
 
         on_bench(rig, test)
 
+    @requires(Trouble.MUTE, writes=True)
     def test_stopping_ends_a_write_under_way_as_unknown(self, rig: Rig) -> None:
         """It may have arrived, and nobody will hear of it."""
-        _needs_writes(rig)
-        needs(rig, Trouble.MUTE)
 
         async def test(bench: Bench) -> None:
             await rig.trouble(Trouble.MUTE)
@@ -152,10 +150,9 @@ class WritingPromises:
 
         on_bench(rig, test)
 
+    @requires(Trouble.DENYING, writes=True)
     def test_a_device_that_refuses_a_write_is_told_as_such(self, rig: Rig) -> None:
         """REJECTED with the device's reason; nothing has changed and the link stays."""
-        _needs_writes(rig)
-        needs(rig, Trouble.DENYING)
 
         async def test(bench: Bench) -> None:
             before = await bench.truth()
@@ -168,12 +165,6 @@ class WritingPromises:
             assert bench.driver.link.state is LinkState.READY
 
         on_bench(rig, test)
-
-
-def _needs_writes(rig: Rig) -> None:
-    if not rig.writes():
-        pytest.skip("this device takes no values")
-    assert len(rig.writes()) >= 3, "the rig's writes() must be three sets at least"
 
 
 def _outcomes(results: Mapping[str, WriteResult]) -> set[Outcome]:

@@ -1,10 +1,10 @@
-"""What of the conformance suite is a drill: it costs seconds for each driver, and `make test` has not many."""
+"""What of the conformance suite is made for which rig, and when: some costs seconds for each driver."""
 
 from __future__ import annotations
 
 import pytest
 
-from drivers.conformance import Rig, Trouble
+from drivers.conformance import Rig, Trouble, unmet
 
 DRILLS = {
     "test_a_trouble_is_bad_in_time_is_told_raises_nothing_and_passes": {Trouble.MUTE, Trouble.LATE, Trouble.GARBAGE},
@@ -14,10 +14,18 @@ DRILLS = {
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what a rig cannot do, so that a skipped test always means that something is missing."""
+    left_out = []
     for item in items:
         values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         rig, trouble = values.get("rig"), values.get("trouble")
-        on_wire = isinstance(rig, type) and issubclass(rig, Rig) and not rig.virtual
-        if on_wire and trouble in DRILLS.get(item.function.__name__, ()):
+        if not isinstance(item, pytest.Function) or not isinstance(rig, type) or not issubclass(rig, Rig):
+            continue
+        if unmet(rig, item.function, trouble):
+            left_out.append(item)
+        elif not rig.virtual and trouble in DRILLS.get(item.function.__name__, ()):
             item.add_marker(pytest.mark.full)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
