@@ -36,6 +36,7 @@ from evcontrol.journal.replay import PlantView
 from evcontrol.journal.store import Journal, JournalUnavailableError, read_events
 from evcontrol.pace import Limit, SpeedGovernor
 from evcontrol.plant.model import InterlockSpec, Plant
+from evcontrol.plant.sensor_checks import CheckSpec
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.run import BatchRun
 from evcontrol.quality import is_bad
@@ -215,6 +216,7 @@ class Engine:
         self.interlocks.on_trip = self._tripped
         self.gate.on_local = self._local
         self.scanner.on_failure = self._room_failed
+        self.scanner.checks.on_doubt = self._doubted
         self.batches.on_change = self._batch_changed
         self.scanner.stages += [
             self.gate.on_scan,
@@ -298,6 +300,10 @@ class Engine:
             self.image.set_internal(tag, link.state.value)
         body = {"device": name, "state": link.state.value, "reason": link.reason}
         self.journal.append_safety(Kind.LINK_STATE, ENGINE, body)
+
+    def _doubted(self, spec: CheckSpec, tags: tuple[str, ...], text: str) -> None:
+        body = {"check": spec.name, "tags": list(tags), "quality": spec.doubt.value if tags else "", "text": text}
+        self.journal.append_safety(Kind.SENSOR_CHECK, ENGINE, body)
 
     def _gap(self, start: int, end: int, reason: str) -> None:
         self.journal.append_safety(Kind.HISTORY_GAP, ENGINE, {"from": start, "to": end, "reason": reason})

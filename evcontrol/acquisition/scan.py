@@ -12,6 +12,7 @@ import structlog
 from drivers.driver import Driver
 from evcontrol.acquisition.derived import DerivedTags
 from evcontrol.acquisition.image import ProcessImage
+from evcontrol.acquisition.sensor_checks import SensorChecks
 from evcontrol.clock import NS, Clock
 from evcontrol.plant.model import Plant
 from evcontrol.quality import BAD_STALE
@@ -53,6 +54,7 @@ class Scanner:
         self._image = image
         self._clock = clock
         self._derived = DerivedTags(plant.derived, plant.tags, plant.symbols)
+        self.checks = SensorChecks(plant, image)
         self.stages: list[Callable[[Scan], None]] = []
         self.after: list[Callable[[], Awaitable[None]]] = []
         self.on_failure: Callable[[str, Exception], None] = lambda name, error: None
@@ -133,6 +135,7 @@ class Scanner:
         t, wall = self._clock.now(), self._clock.wall()
         late_ms = (t - due) / 1e6 / self._clock.speed
         frames = [Frame(t, f.wall, f.group, f.index, f.value, f.quality, f.source_t) for f in read]
+        frames = self.checks.apply(frames, t)
         changed = [self._image.apply(frame) for frame in frames]
         changed.append(self._image.take_internal_changes())
         changed.append(self._derive(frames, t, wall))

@@ -17,6 +17,7 @@ from evcontrol.clock import LiveClock
 from evcontrol.expression import ExpressionError, Symbol, compile_condition, compile_value
 from evcontrol.history.target import Target
 from evcontrol.plant.influx import PlacedSection, forwarding_mistakes, make_target, read_section, refuse_token
+from evcontrol.plant.load_checks import make_checks
 from evcontrol.plant.model import (
     AlarmSpec,
     DerivedSpec,
@@ -44,6 +45,7 @@ from evcontrol.plant.schema import (
     UnitSection,
     WriteSection,
 )
+from evcontrol.plant.sensor_checks import CheckSpec
 from evcontrol.signals import Tag, TagKind, TagTable
 from evcontrol.units import UnitError, convert, divide, parse
 from evcontrol.yaml_source import Document, Mistake, SourceError, nearest
@@ -126,6 +128,7 @@ class _Loader:
             loops={name: self._loop(name, s, tags, writes) for name, s in self._file.loops.items()},
             interlocks={name: self._interlock(name, s, symbols) for name, s in self._file.interlocks.items()},
             alarms={name: self._alarm(name, s, symbols) for name, s in self._file.alarms.items()},
+            checks=self._checks(tags, symbols),
             modules={name: _module(name, section) for name, section in self._file.modules.items()},
             symbols=symbols,
             target=self._target(tags),
@@ -432,6 +435,20 @@ class _Loader:
             cause=section.cause,
             consequence=section.consequence,
             corrective_action=section.corrective_action,
+        )
+
+    def _checks(self, tags: TagTable, symbols: Mapping[str, Symbol]) -> dict[str, CheckSpec]:
+        for name in self._file.checks:
+            self._owner_unit(("checks", name), name)
+        read = {name for name, section in self._file.tags.items() if section.device is not None}
+        internal = {name for name, section in self._file.tags.items() if section.internal}
+        return make_checks(
+            self._file.checks,
+            tags,
+            read,
+            internal,
+            self._wrong,
+            lambda where, text: self._condition(where, text, symbols),
         )
 
     def _owner_unit(self, where: Where, name: str) -> str:
