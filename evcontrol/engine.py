@@ -18,6 +18,7 @@ from drivers.registry import driver_type
 from evcontrol.access.people import People
 from evcontrol.access.session import Sessions
 from evcontrol.acquisition.image import ProcessImage
+from evcontrol.acquisition.links import LinkTags
 from evcontrol.acquisition.scan import Scan, Scanner
 from evcontrol.alarms.alarms import Alarms
 from evcontrol.alarms.states import AlarmStatus
@@ -80,6 +81,7 @@ class Engine:
         make = make_driver or self._make_driver
         self.drivers: dict[str, Driver] = {name: make(name) for name in plant.devices}
         self.scanner = Scanner(plant, self.drivers, self.image, clock)
+        self.links = LinkTags(self.drivers, self.image, self.scanner.timing, plant.internal)
         self.gate = Gate(plant, self.drivers, self.image, self.journal, clock, self.scanner.next_scan)
         self.interlocks = Interlocks(plant, self.image, self.gate, self.journal, clock)
         self.loops = Loops(plant, self.image, self.gate, self.journal, clock)
@@ -251,6 +253,7 @@ class Engine:
         tags: Mapping[str, float | str] = {
             "SYS.SPEED": self.clock.speed,
             "SYS.SCAN_LATE": max(0.0, scan.late_ms),
+            "SYS.SCANS_MISSED": float(self.scanner.overruns),
             "SYS.HISTORY_LAG": self.historian.lag_s,
             "SYS.FORWARD_STATE": forward.state.value,
             "SYS.FORWARD_REASON": forward.reason,
@@ -261,6 +264,7 @@ class Engine:
         for name, value in tags.items():
             if name in self.plant.internal:
                 self.image.set_internal(name, value)
+        self.links.measure()
 
     def _watch_links(self, run: BatchRun, scan: Scan) -> None:
         for unit in run.busy_units():
@@ -295,9 +299,7 @@ class Engine:
         await self.journal.retry()
 
     def _link_changed(self, name: str, link: Link) -> None:
-        tag = f"SYS.LINK_{name.replace('-', '_')}"
-        if tag in self.plant.internal:
-            self.image.set_internal(tag, link.state.value)
+        self.links.changed(name, link)
         body = {"device": name, "state": link.state.value, "reason": link.reason}
         self.journal.append_safety(Kind.LINK_STATE, ENGINE, body)
 

@@ -40,6 +40,14 @@ class Scan:
     late_ms: float = field(default=0.0)
 
 
+@dataclass(slots=True)
+class ReadTiming:
+    """How the readings of one device come: how long the last took (real s), and for how many scans one was late."""
+
+    round_trip_s: float = 0.0
+    late: int = 0
+
+
 class Scanner:
     """Reads every device each scan and runs the stages on what came.
 
@@ -58,6 +66,7 @@ class Scanner:
         self.stages: list[Callable[[Scan], None]] = []
         self.after: list[Callable[[], Awaitable[None]]] = []
         self.on_failure: Callable[[str, Exception], None] = lambda name, error: None
+        self.timing = {name: ReadTiming() for name in drivers}
         self.latest = Scan(-1, clock.now(), clock.wall(), (), np.empty(0, dtype=np.int32))
         self._waiters: asyncio.Future[Scan] | None = None
         self._reads: dict[str, asyncio.Task[Frame]] = {}
@@ -98,7 +107,7 @@ class Scanner:
         """Frames of all devices that answered in the window; a reading still under way goes into a later scan."""
         for name, driver in self._drivers.items():
             if name not in self._reads:
-                self._reads[name] = asyncio.create_task(driver.read(), name=f"read {name}")
+                self._reads[name] = asyncio.create_task(self._read(name, driver), name=f"read {name}")
         real_interval = self.interval_s / self._clock.speed
         window = min(READ_WINDOW * real_interval, READ_WINDOW_MAX_S)
         if self._reads:
@@ -108,9 +117,18 @@ class Scanner:
             if task.done():
                 del self._reads[name]
                 frames.append(self._result(name, task))
-            elif self._silent_for(name) > real_interval + self._plant.devices[name].timeout_s:
+                continue
+            self.timing[name].late += 1
+            if self._silent_for(name) > real_interval + self._plant.devices[name].timeout_s:
                 frames.append(self._stale(name))
         return frames
+
+    async def _read(self, name: str, driver: Driver) -> Frame:
+        begun = self._clock.monotonic()
+        try:
+            return await driver.read()
+        finally:
+            self.timing[name].round_trip_s = self._clock.monotonic() - begun
 
     def _result(self, name: str, task: asyncio.Task[Frame]) -> Frame:
         self._heard[name] = self._clock.monotonic()

@@ -17,6 +17,7 @@ from evcontrol.clock import LiveClock
 from evcontrol.expression import ExpressionError, Symbol, compile_condition, compile_value
 from evcontrol.history.target import Target
 from evcontrol.plant.influx import PlacedSection, forwarding_mistakes, make_target, read_section, refuse_token
+from evcontrol.plant.link_tags import misfit, missing_link_tags
 from evcontrol.plant.load_checks import make_checks
 from evcontrol.plant.model import (
     AlarmSpec,
@@ -102,9 +103,11 @@ class _Loader:
         self._types: dict[str, DriverType] = {}
 
     def plant(self, text: str) -> Plant:
-        tags = TagTable(self._tag(i, name, section) for i, (name, section) in enumerate(self._file.tags.items()))
+        declared = [self._tag(i, name, section) for i, (name, section) in enumerate(self._file.tags.items())]
         if self._mistakes:  # nothing else can be checked with tags that are not right
             raise SourceError(self._mistakes)
+        links = list(missing_link_tags(self._file.devices, self._file.tags, len(declared)))
+        tags = TagTable([*declared, *links])
         symbols = {t.name: Symbol(t.name, t.unit, t.labels) for t in tags}
         devices = self._devices(tags)
         writes = {
@@ -123,7 +126,7 @@ class _Loader:
             tags=tags,
             writes=writes,
             derived=tuple(self._derived(symbols)),
-            internal=frozenset(name for name, section in self._file.tags.items() if section.internal),
+            internal=frozenset(self._internal() | {tag.name for tag in links}),
             units={name: self._unit(name, s, symbols, tags, writes) for name, s in self._file.units.items()},
             loops={name: self._loop(name, s, tags, writes) for name, s in self._file.loops.items()},
             interlocks={name: self._interlock(name, s, symbols) for name, s in self._file.interlocks.items()},
@@ -169,9 +172,15 @@ class _Loader:
             self._wrong(where, f"unknown device {section.device!r}{nearest(section.device, self._file.devices)}")
         if section.write is not None and section.device is None:
             self._wrong(where, f"tag {name!r} has no device and cannot be written")
-        return Tag(
+        tag = Tag(
             name, index, unit, section.kind, low, high, section.description, labels, section.record, section.decimals
         )
+        if not self._mistakes and (wrong := misfit(tag)):
+            self._wrong(where, f"tag {name!r} tells of a link: {wrong}")
+        return tag
+
+    def _internal(self) -> set[str]:
+        return {name for name, section in self._file.tags.items() if section.internal}
 
     def _devices(self, tags: TagTable) -> dict[str, DeviceSpec]:
         result = {}
@@ -251,11 +260,8 @@ class _Loader:
             yield BoundPoint(Tag(name, 0, "", TagKind.ANALOG, 0, 1), point)
 
     def _derived(self, symbols: Mapping[str, Symbol]) -> Iterator[DerivedSpec]:
-        earlier: dict[str, Symbol] = {
-            name: symbols[name]
-            for name, section in self._file.tags.items()
-            if section.device is not None or section.internal
-        }
+        worked_out = {n for n, section in self._file.tags.items() if section.device is None and not section.internal}
+        earlier = {name: symbol for name, symbol in symbols.items() if name not in worked_out}
         for name, section in self._file.tags.items():
             where: Where = ("tags", name)
             if section.expression is not None:
@@ -441,12 +447,11 @@ class _Loader:
         for name in self._file.checks:
             self._owner_unit(("checks", name), name)
         read = {name for name, section in self._file.tags.items() if section.device is not None}
-        internal = {name for name, section in self._file.tags.items() if section.internal}
         return make_checks(
             self._file.checks,
             tags,
             read,
-            internal,
+            self._internal(),
             self._wrong,
             lambda where, text: self._condition(where, text, symbols),
         )
