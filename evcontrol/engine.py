@@ -217,6 +217,7 @@ class Engine:
         self.historian.on_gap = self._gap
         self.interlocks.on_trip = self._tripped
         self.gate.on_local = self._local
+        self.gate.on_restart = self._restarted
         self.scanner.on_failure = self._room_failed
         self.scanner.checks.on_doubt = self._doubted
         self.batches.on_change = self._batch_changed
@@ -320,6 +321,10 @@ class Engine:
     def _local(self, unit: str, tag: str, expected: float, read: float) -> None:
         for run in self.batches.active(unit):
             run.hold(f"{tag} was changed at the device (commanded {expected:g}, reads {read:g})")
+
+    def _restarted(self, unit: str, device: str, reason: str) -> None:
+        for run in self.batches.active(unit):
+            run.hold(reason)
 
     def _room_failed(self, what: str, error: Exception) -> None:
         """A stage or a driver failed: that must not be, and whatever it was, the equipment is made safe."""
