@@ -15,6 +15,8 @@ SCANS = 3
 @dataclass(slots=True)
 class _Expected:
     values: deque[float] = field(default_factory=lambda: deque(maxlen=SCANS))
+    goal: float | None = None
+    """Where a command towards safety takes the tag, sooner or later."""
     differs: int = 0
     seen: int = 0
 
@@ -45,6 +47,12 @@ class LocalWatch:
         """The tag may read ``value``, which is about to be written, or one of the values before it."""
         self._unseen.pop(tag, None)
         self._expected.setdefault(tag, _Expected()).values.append(value)
+
+    def goes_to(self, tag: str, value: float) -> None:
+        """The tag is being made safe: it may read ``value``, or still what was expected before."""
+        self._unseen.pop(tag, None)
+        if tag in self._expected:
+            self._expected[tag].goal = value
 
     def refused(self, tag: str, value: float) -> None:
         """The modulated value was not taken."""
@@ -113,8 +121,9 @@ class LocalWatch:
         if expected.differs >= SCANS:
             commanded = expected.values[-1]
             self.expect(tag, read)
+            self._expected[tag].goal = expected.goal
             self._on_change(tag, commanded, read)
 
     def _differs(self, tag: str, expected: _Expected) -> bool:
-        possible = [*expected.values, *([self._may_become[tag]] if tag in self._may_become else [])]
+        possible = [*expected.values, *(v for v in (expected.goal, self._may_become.get(tag)) if v is not None)]
         return bool(expected.values) and not any(self._field.agrees(tag, value) for value in possible)

@@ -132,3 +132,21 @@ def test_a_restart_during_an_outage_is_seen_when_the_link_is_back(on_skid):
         assert rig.gate.holder(P101) == NOBODY
 
     on_skid(test)
+
+
+def test_a_panel_that_is_used_while_the_unit_is_made_safe_is_still_told_with_the_old_and_the_new_value(on_skid):
+    async def test(rig: Rig) -> None:
+        await admit(rig).write({P101: 400, INLET: 2}, "begin")
+        rig.skid.take_over(P101=2500)
+        report = await rig.gate.make_safe("TFF201", "interlock TFF201.LOCAL")
+        assert not report.complete
+        await rig.scans(6)
+        assert [dict(body) for body in rig.bodies(Kind.LOCAL_CHANGE)] == [
+            {"tag": P101, "expected": 400.0, "read": 250.0}
+        ]
+        rig.skid.hand_back()
+        await rig.clock.sleep(20)
+        assert (rig.value(P101), rig.value(INLET)) == (0.0, 0.0)
+        assert len(rig.bodies(Kind.LOCAL_CHANGE)) == 1
+
+    on_skid(test)
