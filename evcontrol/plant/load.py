@@ -26,6 +26,7 @@ from evcontrol.plant.model import (
     InterlockSpec,
     LoopSpec,
     ModuleSpec,
+    OnSilence,
     Plant,
     RateSpec,
     ReconcileSpec,
@@ -47,6 +48,7 @@ from evcontrol.plant.schema import (
     WriteSection,
 )
 from evcontrol.plant.sensor_checks import CheckSpec
+from evcontrol.plant.silence import watchdog_of
 from evcontrol.signals import Tag, TagKind, TagTable
 from evcontrol.units import UnitError, convert, divide, parse
 from evcontrol.yaml_source import Document, Mistake, SourceError, nearest
@@ -101,6 +103,7 @@ class _Loader:
         self._influxdb = influxdb
         self._mistakes: list[Mistake] = []
         self._types: dict[str, DriverType] = {}
+        self._checked: dict[str, Model] = {}
 
     def plant(self, text: str) -> Plant:
         declared = [self._tag(i, name, section) for i, (name, section) in enumerate(self._file.tags.items())]
@@ -115,6 +118,8 @@ class _Loader:
             for name, section in self._file.tags.items()
             if section.write is not None
         }
+        for name, section in self._file.tags.items():
+            self._says_what_it_does_on_silence(name, section)
         plant = Plant(
             name=self._file.name,
             text=text,
@@ -195,6 +200,7 @@ class _Loader:
                 continue
             timeout = float(getattr(options, "timeout_s", DEFAULT_TIMEOUT_S))
             points = tuple(self._points(name, tags))
+            self._checked[name] = options
             result[name] = DeviceSpec(name, section.driver, options, points, timeout)
         return result
 
@@ -241,6 +247,7 @@ class _Loader:
         point = next((p.point for p in self._bound(name)), None)
         if point is not None and not getattr(point, "writable", False):
             self._wrong(where, f"tag {name!r}: its point is not writable (set writable: true in the point)")
+        self._has_watchdog(name, section)
         low = tag.low if section.low is None else section.low
         high = tag.high if section.high is None else section.high
         if low > high:
@@ -249,6 +256,24 @@ class _Loader:
         return WriteSpec(
             low, high, section.on_silence, resolution, section.feedback, section.feedback_tolerance, section.within
         )
+
+    def _has_watchdog(self, name: str, section: WriteSection) -> None:
+        """An actuator can count only on a watchdog that the engine feeds."""
+        device = self._file.tags[name].device or ""
+        options = self._checked.get(device)
+        counts_on_it = section.on_silence is OnSilence.CONTROLLER_WATCHDOG
+        if counts_on_it and options is not None and not watchdog_of(options):
+            what = f"tag {name!r} counts on a watchdog that nobody feeds: {device} has neither watchdog nor heartbeat"
+            self._wrong(
+                ("tags", name, "write", "on_silence"),
+                f"{what} in its options; if it has none, write on_silence: runs_on",
+            )
+
+    def _says_what_it_does_on_silence(self, name: str, section: TagSection) -> None:
+        """A point that can be written is an actuator: it must say what it does without us."""
+        if section.write is None and any(getattr(bound.point, "writable", False) for bound in self._bound(name)):
+            what = f"tag {name!r}: its point is writable, but it has no write: say what it does on silence"
+            self._wrong(("tags", name), f"{what} (write: {{on_silence: ...}}), or leave writable out")
 
     def _bound(self, name: str) -> Iterator[BoundPoint]:
         section = self._file.tags[name]

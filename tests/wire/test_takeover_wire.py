@@ -1,4 +1,4 @@
-"""Over real sockets: somebody takes the skid over at its panel in the middle of a batch, and its controller restarts."""
+"""Over real sockets: somebody takes the skid over at its panel during a batch, and its controller restarts."""
 
 from __future__ import annotations
 
