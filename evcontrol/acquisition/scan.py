@@ -22,6 +22,8 @@ READ_WINDOW = 0.8
 """Part of the scan in which a device's reading still belongs to it."""
 READ_WINDOW_MAX_S = 0.2
 """Longest real time for which the scan waits for a slow device."""
+STOOD_STILL_S = 0.02
+"""Real time beyond the window after which it is this process that was late."""
 ENGINE_GROUP = "engine"
 DERIVED_GROUP = "derived"
 
@@ -110,8 +112,7 @@ class Scanner:
                 self._reads[name] = asyncio.create_task(self._read(name, driver), name=f"read {name}")
         real_interval = self.interval_s / self._clock.speed
         window = min(READ_WINDOW * real_interval, READ_WINDOW_MAX_S)
-        if self._reads:
-            await asyncio.wait(self._reads.values(), timeout=window)
+        await self._wait_for_reads(window)
         frames = []
         for name, task in list(self._reads.items()):
             if task.done():
@@ -122,6 +123,20 @@ class Scanner:
             if self._silent_for(name) > real_interval + self._plant.devices[name].timeout_s:
                 frames.append(self._stale(name))
         return frames
+
+    async def _wait_for_reads(self, window: float) -> None:
+        """Wait until all have answered, or the window is over.
+
+        While this process itself stood still (other work, another process) no answer could come in: it is not the
+        devices that were late, and they have that time once more.
+        """
+        begun = self._clock.monotonic()
+        if not self._reads:
+            return
+        _, pending = await asyncio.wait(self._reads.values(), timeout=window)
+        stood_still = self._clock.monotonic() - begun - window
+        if pending and stood_still > STOOD_STILL_S:
+            await asyncio.wait(pending, timeout=min(stood_still, window))
 
     async def _read(self, name: str, driver: Driver) -> Frame:
         begun = self._clock.monotonic()
