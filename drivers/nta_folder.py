@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
 
@@ -30,6 +31,21 @@ BUDGET: Final = 0.25
 """Part of the time-out after which a look at many new files goes on in the next one."""
 
 
+class Instrument(StrEnum):
+    """Whose exports the counter leaves."""
+
+    NANOSIGHT = "nanosight"
+    ZETAVIEW = "zetaview"
+
+
+PATTERNS: Final[Mapping[Instrument, str]] = {
+    Instrument.NANOSIGHT: "*-ExperimentSummary.csv",
+    Instrument.ZETAVIEW: "*_size_[0-9][0-9][0-9].txt",
+}
+"""Names of the exports: the experiment summaries; the size files, which end with the laser's wavelength."""
+_MAKERS: Final[Mapping[Instrument, str]] = {Instrument.NANOSIGHT: "NanoSight", Instrument.ZETAVIEW: "ZetaView"}
+
+
 class NtaFolderOptions(Model):
     """One counter's folders."""
 
@@ -39,8 +55,10 @@ class NtaFolderOptions(Model):
     """Where the counter leaves its exports; nothing in it is changed."""
     archive: Annotated[str, Field(min_length=1)] | None = None
     """Where copies of the exports and the list of what was taken are kept; ``archive`` in ``exports`` by default."""
-    pattern: Annotated[str, Field(min_length=1)] = "*-ExperimentSummary.csv"
-    """Names of the exports."""
+    instrument: Instrument = Instrument.NANOSIGHT
+    """Whose exports they are; one of the other is refused."""
+    pattern: Annotated[str, Field(min_length=1)] | None = None
+    """Names of the exports; by default those that the instrument gives them (:data:`PATTERNS`)."""
     timeout_s: Annotated[float, Field(gt=0, le=30)] = 2.0
     """Real seconds within which the folders must answer."""
     poll_s: Annotated[float, Field(ge=0, le=10)] = 0.25
@@ -122,7 +140,8 @@ class NtaFolderDriver(DeviceDriver["FolderSession", NtaFolderOptions, NtaFolderP
     async def _look(self) -> tuple[Seen | None, int]:
         """What is seen, or None and with which quality."""
         now = self._clock.monotonic()
-        if self._seen is not None and self._connection.ready and now - self._seen[0] < self._options.poll_s:
+        rest_s = min(self._options.poll_s, self._options.timeout_s)  # older than that nothing may be told as current
+        if self._seen is not None and self._connection.ready and now - self._seen[0] < rest_s:
             return self._seen[1], 0
         self._seen = None
         try:
@@ -208,7 +227,8 @@ def _folders(options: NtaFolderOptions) -> Folders:
         worklists=Path(options.worklists),
         exports=exports,
         archive=Path(options.archive) if options.archive is not None else exports / "archive",
-        pattern=options.pattern,
+        instrument=_MAKERS[options.instrument],
+        pattern=options.pattern if options.pattern is not None else PATTERNS[options.instrument],
         settle_s=options.settle_s,
         incomplete_after_s=max(options.incomplete_after_s, options.settle_s),
         budget_s=BUDGET * options.timeout_s,
