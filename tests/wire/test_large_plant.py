@@ -38,7 +38,7 @@ TIMEOUT_S, OPC_TIMEOUT_S = 0.8, 2.5
 BACK_S = 5.0
 """Within which a device must be back after a fault; with what a machine with other work may be late."""
 SLACK_S = 3.0
-START_S = 60.0
+START_S = 120.0
 SILENT = {Fault.REFUSE, Fault.RESET, Fault.HALF_OPEN, Fault.BLACK_HOLE}
 """Faults during which nothing good can come."""
 
@@ -287,9 +287,9 @@ async def run(folder: Path, victim: str, lasts_s: float, *, each_is_back: bool) 
         return it
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_with_every_fault_at_one_device_the_others_never_miss_a_scan(tmp_path: Path) -> None:
-    it = asyncio.run(run(tmp_path, "OPC2", 0.3, each_is_back=False))
+    it = asyncio.run(run(tmp_path, "OPC2", 1.2, each_is_back=False))
     assert sum(len(device.points) for device in it.plant.devices.values()) == 2 * (OPC_TAGS + MODBUS_POINTS) + 8
 
 
