@@ -18,6 +18,7 @@ from drivers.registry import driver_type
 from evcontrol.access.people import People
 from evcontrol.access.session import Sessions
 from evcontrol.acquisition.image import ProcessImage
+from evcontrol.acquisition.links import LinkTags
 from evcontrol.acquisition.scan import Scan, Scanner
 from evcontrol.alarms.alarms import Alarms
 from evcontrol.alarms.service import AlarmService
@@ -37,6 +38,7 @@ from evcontrol.journal.replay import PlantView
 from evcontrol.journal.store import Journal, JournalUnavailableError, read_events
 from evcontrol.pace import Limit, SpeedGovernor
 from evcontrol.plant.model import InterlockSpec, Plant
+from evcontrol.plant.sensor_checks import CheckSpec
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.run import BatchRun
 from evcontrol.quality import is_bad
@@ -80,6 +82,7 @@ class Engine:
         make = make_driver or self._make_driver
         self.drivers: dict[str, Driver] = {name: make(name) for name in plant.devices}
         self.scanner = Scanner(plant, self.drivers, self.image, clock)
+        self.links = LinkTags(self.drivers, self.image, self.scanner.timing, plant.internal)
         self.gate = Gate(plant, self.drivers, self.image, self.journal, clock, self.scanner.next_scan)
         self.interlocks = Interlocks(plant, self.image, self.gate, self.journal, clock)
         self.loops = Loops(plant, self.image, self.gate, self.journal, clock)
@@ -216,7 +219,9 @@ class Engine:
         self.historian.on_gap = self._gap
         self.interlocks.on_trip = self._tripped
         self.gate.on_local = self._local
+        self.gate.on_restart = self._restarted
         self.scanner.on_failure = self._room_failed
+        self.scanner.checks.on_doubt = self._doubted
         self.batches.on_change = self._batch_changed
         self.scanner.stages += [
             self.gate.on_scan,
@@ -251,6 +256,7 @@ class Engine:
         tags: Mapping[str, float | str] = {
             "SYS.SPEED": self.clock.speed,
             "SYS.SCAN_LATE": max(0.0, scan.late_ms),
+            "SYS.SCANS_MISSED": float(self.scanner.overruns),
             "SYS.HISTORY_LAG": self.historian.lag_s,
             "SYS.FORWARD_STATE": forward.state.value,
             "SYS.FORWARD_REASON": forward.reason,
@@ -261,6 +267,7 @@ class Engine:
         for name, value in tags.items():
             if name in self.plant.internal:
                 self.image.set_internal(name, value)
+        self.links.measure()
 
     def _watch_links(self, run: BatchRun, scan: Scan) -> None:
         for unit in run.busy_units():
@@ -295,11 +302,13 @@ class Engine:
         await self.journal.retry()
 
     def _link_changed(self, name: str, link: Link) -> None:
-        tag = f"SYS.LINK_{name.replace('-', '_')}"
-        if tag in self.plant.internal:
-            self.image.set_internal(tag, link.state.value)
+        self.links.changed(name, link)
         body = {"device": name, "state": link.state.value, "reason": link.reason}
         self.journal.append_safety(Kind.LINK_STATE, ENGINE, body)
+
+    def _doubted(self, spec: CheckSpec, tags: tuple[str, ...], text: str) -> None:
+        body = {"check": spec.name, "tags": list(tags), "quality": spec.doubt.value if tags else "", "text": text}
+        self.journal.append_safety(Kind.SENSOR_CHECK, ENGINE, body)
 
     def _gap(self, start: int, end: int, reason: str) -> None:
         self.journal.append_safety(Kind.HISTORY_GAP, ENGINE, {"from": start, "to": end, "reason": reason})
@@ -314,6 +323,10 @@ class Engine:
     def _local(self, unit: str, tag: str, expected: float, read: float) -> None:
         for run in self.batches.active(unit):
             run.hold(f"{tag} was changed at the device (commanded {expected:g}, reads {read:g})")
+
+    def _restarted(self, unit: str, device: str, reason: str) -> None:
+        for run in self.batches.active(unit):
+            run.hold(reason)
 
     def _room_failed(self, what: str, error: Exception) -> None:
         """A stage or a driver failed: that must not be, and whatever it was, the equipment is made safe."""

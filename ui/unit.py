@@ -142,7 +142,8 @@ class UnitPage(View):
             good = link.state == "ready"
             state = Cell(link.state if good else f"✕ {link.state}", Tone.PLAIN if good else Tone.BAD)
             since = f"{when.time_of_day(link.since)}{f', {link.reason}' if link.reason else ''}"
-            rows.append(Row(link.device, (link.device, state, since)))
+            back = f"; came back {link.reconnects} times" if link.reconnects else ""
+            rows.append(Row(link.device, (link.device, state, f"{since}{back}")))
         return rows
 
     # -- by hand -----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class DerivedTags:
 
     def __init__(self, specs: Sequence[DerivedSpec], tags: TagTable, scope: Mapping[str, Symbol]) -> None:
         self._index = np.array([tags[spec.tag].index for spec in specs], dtype=np.int32)
-        self._work = [(tags[spec.tag].index, _worker(spec, tags, scope)) for spec in specs]
+        self._work = [(tags[spec.tag].index, worker(spec, tags, scope)) for spec in specs]
 
     def frame(self, image: ProcessImage, t: int, wall: int, group: str) -> Frame:
         """Work out all derived tags at process time ``t``, write them to the image, and return them as a frame."""
@@ -79,6 +80,25 @@ class Rate:
         return Reading(slope, reading.quality if settled else max(reading.quality, UNCERTAIN_INITIAL))
 
 
+class Readable(Protocol):
+    """What a derived tag is worked out from: the readings of other tags by name."""
+
+    def reading(self, name: str) -> Reading:
+        """Value and quality of a tag."""
+
+
+def worker(spec: DerivedSpec, tags: TagTable, scope: Mapping[str, Symbol]) -> Callable[[Readable, int], Reading]:
+    """What works a derived tag out from the others at a process time (ns), with a memory of its own."""
+    if spec.rate is not None:
+        rate, source = Rate(spec.rate), spec.rate.source
+        return lambda image, t: rate.update(t, image.reading(source))
+    if spec.spread is not None:
+        spread, source = Spread(spec.spread), spec.spread.source
+        return lambda image, t: spread.update(t, image.reading(source))
+    value = compile_value(spec.expression, scope, unit=tags[spec.tag].unit)
+    return lambda image, _: value.evaluate(image.reading)
+
+
 class _Window:
     """The usable readings of the last so many seconds."""
 
@@ -96,17 +116,6 @@ class _Window:
         while points[0][0] < t - self._window_ns:
             points.popleft()
         return points
-
-
-def _worker(spec: DerivedSpec, tags: TagTable, scope: Mapping[str, Symbol]) -> Callable[[ProcessImage, int], Reading]:
-    if spec.rate is not None:
-        rate, source = Rate(spec.rate), spec.rate.source
-        return lambda image, t: rate.update(t, image.reading(source))
-    if spec.spread is not None:
-        spread, source = Spread(spec.spread), spec.spread.source
-        return lambda image, t: spread.update(t, image.reading(source))
-    value = compile_value(spec.expression, scope, unit=tags[spec.tag].unit)
-    return lambda image, _: value.evaluate(image.reading)
 
 
 def _slope(points: deque[tuple[int, float]]) -> float:

@@ -12,6 +12,7 @@ import structlog
 from drivers.driver import Driver
 from evcontrol.acquisition.derived import DerivedTags
 from evcontrol.acquisition.image import ProcessImage
+from evcontrol.acquisition.sensor_checks import SensorChecks
 from evcontrol.clock import NS, Clock
 from evcontrol.plant.model import Plant
 from evcontrol.quality import BAD_STALE
@@ -21,6 +22,8 @@ READ_WINDOW = 0.8
 """Part of the scan in which a device's reading still belongs to it."""
 READ_WINDOW_MAX_S = 0.2
 """Longest real time for which the scan waits for a slow device."""
+STOOD_STILL_S = 0.02
+"""Real time beyond the window after which it is this process that was late."""
 ENGINE_GROUP = "engine"
 DERIVED_GROUP = "derived"
 
@@ -39,6 +42,14 @@ class Scan:
     late_ms: float = field(default=0.0)
 
 
+@dataclass(slots=True)
+class ReadTiming:
+    """How the readings of one device come: how long the last took (real s), and for how many scans one was late."""
+
+    round_trip_s: float = 0.0
+    late: int = 0
+
+
 class Scanner:
     """Reads every device each scan and runs the stages on what came.
 
@@ -53,9 +64,11 @@ class Scanner:
         self._image = image
         self._clock = clock
         self._derived = DerivedTags(plant.derived, plant.tags, plant.symbols)
+        self.checks = SensorChecks(plant, image)
         self.stages: list[Callable[[Scan], None]] = []
         self.after: list[Callable[[], Awaitable[None]]] = []
         self.on_failure: Callable[[str, Exception], None] = lambda name, error: None
+        self.timing = {name: ReadTiming() for name in drivers}
         self.latest = Scan(-1, clock.now(), clock.wall(), (), np.empty(0, dtype=np.int32))
         self._waiters: asyncio.Future[Scan] | None = None
         self._reads: dict[str, asyncio.Task[Frame]] = {}
@@ -96,19 +109,41 @@ class Scanner:
         """Frames of all devices that answered in the window; a reading still under way goes into a later scan."""
         for name, driver in self._drivers.items():
             if name not in self._reads:
-                self._reads[name] = asyncio.create_task(driver.read(), name=f"read {name}")
+                self._reads[name] = asyncio.create_task(self._read(name, driver), name=f"read {name}")
         real_interval = self.interval_s / self._clock.speed
         window = min(READ_WINDOW * real_interval, READ_WINDOW_MAX_S)
-        if self._reads:
-            await asyncio.wait(self._reads.values(), timeout=window)
+        await self._wait_for_reads(window)
         frames = []
         for name, task in list(self._reads.items()):
             if task.done():
                 del self._reads[name]
                 frames.append(self._result(name, task))
-            elif self._silent_for(name) > real_interval + self._plant.devices[name].timeout_s:
+                continue
+            self.timing[name].late += 1
+            if self._silent_for(name) > real_interval + self._plant.devices[name].timeout_s:
                 frames.append(self._stale(name))
         return frames
+
+    async def _wait_for_reads(self, window: float) -> None:
+        """Wait until all have answered, or the window is over.
+
+        While this process itself stood still (other work, another process) no answer could come in: it is not the
+        devices that were late, and they have that time once more.
+        """
+        begun = self._clock.monotonic()
+        if not self._reads:
+            return
+        _, pending = await asyncio.wait(self._reads.values(), timeout=window)
+        stood_still = self._clock.monotonic() - begun - window
+        if pending and stood_still > STOOD_STILL_S:
+            await asyncio.wait(pending, timeout=min(stood_still, window))
+
+    async def _read(self, name: str, driver: Driver) -> Frame:
+        begun = self._clock.monotonic()
+        try:
+            return await driver.read()
+        finally:
+            self.timing[name].round_trip_s = self._clock.monotonic() - begun
 
     def _result(self, name: str, task: asyncio.Task[Frame]) -> Frame:
         self._heard[name] = self._clock.monotonic()
@@ -133,6 +168,7 @@ class Scanner:
         t, wall = self._clock.now(), self._clock.wall()
         late_ms = (t - due) / 1e6 / self._clock.speed
         frames = [Frame(t, f.wall, f.group, f.index, f.value, f.quality, f.source_t) for f in read]
+        frames = self.checks.apply(frames, t)
         changed = [self._image.apply(frame) for frame in frames]
         changed.append(self._image.take_internal_changes())
         changed.append(self._derive(frames, t, wall))

@@ -144,12 +144,13 @@ class OwnerView(Message):
 
 
 class LinkView(Message):
-    """A device's connection: its state, why, and since when; and the units of which it has tags."""
+    """A device's connection: its state, why, since when, and how often it came back; the units of which it has tags."""
 
     device: str
     state: str
     reason: str
     since: int
+    reconnects: int = 0
     units: list[str] = []
 
 

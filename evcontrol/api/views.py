@@ -109,6 +109,7 @@ def links(engine: Engine) -> list[LinkView]:
             state=driver.link.state.value,
             reason=driver.link.reason,
             since=driver.link.since,
+            reconnects=engine.links.reconnects(name),
             units=sorted({bound.tag.name.partition(".")[0] for bound in engine.plant.devices[name].points}),
         )
         for name, driver in engine.drivers.items()

@@ -210,6 +210,8 @@ _LISTS: Final = {
     Kind.MODE_CHANGED: "takeovers",
     Kind.LOCAL_CHANGE: "takeovers",
     Kind.OWNER_CHANGED: "takeovers",
+    Kind.DEVICE_RESTARTED: "takeovers",
+    Kind.SENSOR_CHECK: "takeovers",
     Kind.DENIED: "takeovers",
     Kind.MODULE_INSTALLED: "modules",
     Kind.MODULE_CHANGED: "modules",
@@ -240,7 +242,7 @@ _NEEDED: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.RECONCILIATION_SHOWN: ("items", "outage_s", "hash"),
 }
 """Keys that the record shows as they stand; others are looked at when their event is taken in."""
-_NAMED_BY: Final = ("unit", "alarm", "interlock", "loop", "tag")
+_NAMED_BY: Final = ("unit", "alarm", "interlock", "loop", "tag", "check")
 _DEEDS: Final = {
     Kind.BATCH_CREATED: "created the batch",
     Kind.PROMPT_ANSWERED: "answered a question",

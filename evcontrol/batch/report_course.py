@@ -114,7 +114,7 @@ def machinery(record: BatchRecord, labels: Labels) -> Markup:
         table(("From", "To", "Duration", "Reason"), gaps, ["warn"] * len(gaps), "No gaps."),
         element("h3", "Loops"),
         table(("Time", "Loop", "Mode", "Setpoint", "Reason", "Who"), loops),
-        element("h3", "Modes, actuators taken by hand, changes at the devices"),
+        element("h3", "Modes, actuators taken by hand, changes at the devices, doubted sensors"),
         table(("Time", "Kind", "What", "Who"), hands),
     )
 

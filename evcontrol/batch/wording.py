@@ -12,7 +12,7 @@ from evcontrol.journal.events import Event, Kind
 Labels = Mapping[str, Sequence[str]]
 """The words behind the codes of a tag, by the tag's name."""
 
-_ABOUT = ("tag", "alarm", "interlock", "loop", "prompt", "meaning", "what")
+_ABOUT = ("tag", "alarm", "interlock", "loop", "prompt", "meaning", "what", "check", "device")
 
 
 def moment(t: int | None) -> str:
@@ -62,6 +62,10 @@ def about(event: Event, labels: Labels) -> str:
         named.append(str(body.get("unit", "")))
     if event.kind is Kind.LOCAL_CHANGE:
         value = f"commanded {body.get('expected')}, reads {body.get('read')}"
+    if event.kind is Kind.SENSOR_CHECK:
+        value = body.get("text")
+    if event.kind is Kind.DEVICE_RESTARTED:
+        value = f"start counter {body.get('before')} to {body.get('after')}"
     words = " ".join(named)
     if value is not None:
         shown = value_of(str(body.get("tag", "")), value, unit, labels)

@@ -19,6 +19,7 @@ from evcontrol.control.local import LocalWatch
 from evcontrol.control.modulating import Modulator
 from evcontrol.control.owner import Holder, Mode, Owner, Owners
 from evcontrol.control.passes import GatePass
+from evcontrol.control.restarts import RestartWatch
 from evcontrol.control.rules import Rules, UnitState
 from evcontrol.control.safe import SafeKeeper, SafeReport, SafeRun
 from evcontrol.journal.events import ENGINE, Kind, Origin, ProcessActor
@@ -49,6 +50,7 @@ class Gate:
         self._units = {unit: UnitState() for unit in plant.units}
         self._rules = Rules(plant, self._field, self._owners, self._units)
         self._watch = LocalWatch(self._field, self._local_change)
+        self._restarts = RestartWatch(plant, image, self._restarted)
         self._locks: dict[str, asyncio.Lock] = {device: asyncio.Lock() for device in plant.devices}
         self._modulator = Modulator(self._field, self._watch, self._locks.__getitem__, self._rules.may_modulate)
         self._safe = SafeKeeper(self._field, journal, self._watch)
@@ -57,6 +59,7 @@ class Gate:
         self._active: dict[str, Group] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self.on_local: Callable[[str, str, float, float], None] = lambda unit, tag, expected, read: None
+        self.on_restart: Callable[[str, str, str], None] = lambda unit, device, reason: None
 
     # -- phases ----------------------------------------------------------------------------------------------------
 
@@ -202,7 +205,8 @@ class Gate:
         return self._units[unit].held
 
     def on_scan(self, scan: Scan) -> None:
-        """A stage of the scan: see what was changed by somebody else."""
+        """A stage of the scan: see what restarted, and what was changed by somebody else."""
+        self._restarts.look()
         self._watch.look()
 
     async def close(self) -> None:
@@ -308,9 +312,31 @@ class Gate:
         batch, path = (gate_pass.batch, gate_pass.path) if gate_pass else ("", "")
         body = {"tag": tag, "expected": expected, "read": read}
         self._journal.append_safety(Kind.LOCAL_CHANGE, Origin(ProcessActor.DEVICE), body, batch=batch, path=path)
-        # Not fought: a loop has the actuator again when it is started again.
-        self._owners.release_loops([tag], "changed at the device")
+        # Not fought: a loop, phase or person has the actuator again when it is commanded again.
+        self._modulator.drop([tag])
+        self._owners.take_away(tag, "changed at the device")
         self.on_local(self._plant.unit_of(tag), tag, expected, read)
+
+    def _restarted(self, device: str, before: float, after: float) -> None:
+        """A controller came back with what it holds for its defaults: nobody owns its actuators any more."""
+        reason = f"{device} restarted (start counter {before:g} to {after:g})"
+        tags = [tag for tag in self._plant.writes if self._field.device_of(tag) == device]
+        units = {self._plant.unit_of(point.tag.name): None for point in self._plant.devices[device].points}
+        self._modulator.drop(tags)
+        for unit in units:
+            changed = self._watch.accept(tag for tag in tags if self._plant.unit_of(tag) == unit)
+            body = {
+                "device": device,
+                "unit": unit,
+                "before": before,
+                "after": after,
+                "changed": [{"tag": tag, "expected": expected, "read": read} for tag, expected, read in changed],
+            }
+            self._journal.append_safety(Kind.DEVICE_RESTARTED, Origin(ProcessActor.DEVICE), body)
+        for tag in tags:
+            self._owners.take_away(tag, reason)
+        for unit in units:
+            self.on_restart(unit, device, reason)
 
 
 def _floats(values: Mapping[str, float]) -> dict[str, float]:

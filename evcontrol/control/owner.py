@@ -96,6 +96,11 @@ class Owners:
         for tag in [tag for tag, claims in self._claims.items() if claims.phase == phase]:
             self.claim(tag, reason, phase="")
 
+    def take_away(self, tag: str, reason: str) -> None:
+        """End every claim on a tag."""
+        if self.holder(tag) != NOBODY:
+            self.claim(tag, reason, operator="", phase="", loop="")
+
     def release_loops(self, tags: Iterable[str], reason: str) -> None:
         """End the claims of loops on some tags."""
         for tag in tags:

@@ -81,7 +81,7 @@ class SafeKeeper:
         run.targets = [_Target(tag, value, Sight(self._field, tag, value)) for tag, value in run.values.items()]
         deadline = self._field.clock.monotonic() + self._field.plant.units[run.unit].safe_within_s + SCAN_GRACE_S
         for target in run.targets:
-            self._watch.forget(target.tag)
+            self._watch.goes_to(target.tag, target.value)
         devices = self._by_device(run)
         try:
             ends = await asyncio.gather(

@@ -39,12 +39,14 @@ class Kind(StrEnum):
     OWNER_CHANGED = "owner.changed"  # tag, old, new, reason
     MODE_CHANGED = "mode.changed"  # unit, old, new, reason
     LOCAL_CHANGE = "local.change"  # tag, expected, read: the device was changed by somebody else
+    DEVICE_RESTARTED = "device.restarted"  # device, unit, before, after, changed: [{tag, expected, read}]
     LOOP_CHANGED = "loop.changed"  # loop, mode, setpoint, unit, reason
     INTERLOCK_TRIPPED = "interlock.tripped"  # interlock, cause, first_out
     INTERLOCK_RESET = "interlock.reset"  # interlock
     SAFE_STATE = "safe.state"  # unit, why, reached: [tag], not_reached: [{tag, reason}]
     # alarms
     ALARM_STATE = "alarm.state"  # alarm, old, new, priority, value, unit, text, until, first_out
+    SENSOR_CHECK = "sensor.check"  # check, tags, quality, text
     # batches and their procedural elements (path = place in the procedure, e.g. "concentrate/df1")
     BATCH_CREATED = "batch.created"  # recipe {name, version, hash, text, file}, purpose, product, units, parameters
     STATE_CHANGED = "state.changed"  # old, new, command, reason; path "" is the procedure itself

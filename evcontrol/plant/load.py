@@ -17,6 +17,8 @@ from evcontrol.clock import LiveClock
 from evcontrol.expression import ExpressionError, Symbol, compile_condition, compile_value
 from evcontrol.history.target import Target
 from evcontrol.plant.influx import PlacedSection, forwarding_mistakes, make_target, read_section, refuse_token
+from evcontrol.plant.link_tags import misfit, missing_link_tags
+from evcontrol.plant.load_checks import make_checks
 from evcontrol.plant.model import (
     AlarmSpec,
     DerivedSpec,
@@ -24,6 +26,7 @@ from evcontrol.plant.model import (
     InterlockSpec,
     LoopSpec,
     ModuleSpec,
+    OnSilence,
     Plant,
     RateSpec,
     ReconcileSpec,
@@ -44,6 +47,8 @@ from evcontrol.plant.schema import (
     UnitSection,
     WriteSection,
 )
+from evcontrol.plant.sensor_checks import CheckSpec
+from evcontrol.plant.silence import watchdog_of
 from evcontrol.signals import Tag, TagKind, TagTable
 from evcontrol.units import UnitError, convert, divide, parse
 from evcontrol.yaml_source import Document, Mistake, SourceError, nearest
@@ -98,11 +103,14 @@ class _Loader:
         self._influxdb = influxdb
         self._mistakes: list[Mistake] = []
         self._types: dict[str, DriverType] = {}
+        self._checked: dict[str, Model] = {}
 
     def plant(self, text: str) -> Plant:
-        tags = TagTable(self._tag(i, name, section) for i, (name, section) in enumerate(self._file.tags.items()))
+        declared = [self._tag(i, name, section) for i, (name, section) in enumerate(self._file.tags.items())]
         if self._mistakes:  # nothing else can be checked with tags that are not right
             raise SourceError(self._mistakes)
+        links = list(missing_link_tags(self._file.devices, self._file.tags, len(declared)))
+        tags = TagTable([*declared, *links])
         symbols = {t.name: Symbol(t.name, t.unit, t.labels) for t in tags}
         devices = self._devices(tags)
         writes = {
@@ -110,6 +118,8 @@ class _Loader:
             for name, section in self._file.tags.items()
             if section.write is not None
         }
+        for name, section in self._file.tags.items():
+            self._says_what_it_does_on_silence(name, section)
         plant = Plant(
             name=self._file.name,
             text=text,
@@ -121,11 +131,12 @@ class _Loader:
             tags=tags,
             writes=writes,
             derived=tuple(self._derived(symbols)),
-            internal=frozenset(name for name, section in self._file.tags.items() if section.internal),
+            internal=frozenset(self._internal() | {tag.name for tag in links}),
             units={name: self._unit(name, s, symbols, tags, writes) for name, s in self._file.units.items()},
             loops={name: self._loop(name, s, tags, writes) for name, s in self._file.loops.items()},
             interlocks={name: self._interlock(name, s, symbols) for name, s in self._file.interlocks.items()},
             alarms={name: self._alarm(name, s, symbols) for name, s in self._file.alarms.items()},
+            checks=self._checks(tags, symbols),
             modules={name: _module(name, section) for name, section in self._file.modules.items()},
             symbols=symbols,
             target=self._target(tags),
@@ -166,9 +177,15 @@ class _Loader:
             self._wrong(where, f"unknown device {section.device!r}{nearest(section.device, self._file.devices)}")
         if section.write is not None and section.device is None:
             self._wrong(where, f"tag {name!r} has no device and cannot be written")
-        return Tag(
+        tag = Tag(
             name, index, unit, section.kind, low, high, section.description, labels, section.record, section.decimals
         )
+        if not self._mistakes and (wrong := misfit(tag)):
+            self._wrong(where, f"tag {name!r} tells of a link: {wrong}")
+        return tag
+
+    def _internal(self) -> set[str]:
+        return {name for name, section in self._file.tags.items() if section.internal}
 
     def _devices(self, tags: TagTable) -> dict[str, DeviceSpec]:
         result = {}
@@ -183,6 +200,7 @@ class _Loader:
                 continue
             timeout = float(getattr(options, "timeout_s", DEFAULT_TIMEOUT_S))
             points = tuple(self._points(name, tags))
+            self._checked[name] = options
             result[name] = DeviceSpec(name, section.driver, options, points, timeout)
         return result
 
@@ -229,6 +247,7 @@ class _Loader:
         point = next((p.point for p in self._bound(name)), None)
         if point is not None and not getattr(point, "writable", False):
             self._wrong(where, f"tag {name!r}: its point is not writable (set writable: true in the point)")
+        self._has_watchdog(name, section)
         low = tag.low if section.low is None else section.low
         high = tag.high if section.high is None else section.high
         if low > high:
@@ -237,6 +256,24 @@ class _Loader:
         return WriteSpec(
             low, high, section.on_silence, resolution, section.feedback, section.feedback_tolerance, section.within
         )
+
+    def _has_watchdog(self, name: str, section: WriteSection) -> None:
+        """An actuator can count only on a watchdog that the engine feeds."""
+        device = self._file.tags[name].device or ""
+        options = self._checked.get(device)
+        counts_on_it = section.on_silence is OnSilence.CONTROLLER_WATCHDOG
+        if counts_on_it and options is not None and not watchdog_of(options):
+            what = f"tag {name!r} counts on a watchdog that nobody feeds: {device} has neither watchdog nor heartbeat"
+            self._wrong(
+                ("tags", name, "write", "on_silence"),
+                f"{what} in its options; if it has none, write on_silence: runs_on",
+            )
+
+    def _says_what_it_does_on_silence(self, name: str, section: TagSection) -> None:
+        """A point that can be written is an actuator: it must say what it does without us."""
+        if section.write is None and any(getattr(bound.point, "writable", False) for bound in self._bound(name)):
+            what = f"tag {name!r}: its point is writable, but it has no write: say what it does on silence"
+            self._wrong(("tags", name), f"{what} (write: {{on_silence: ...}}), or leave writable out")
 
     def _bound(self, name: str) -> Iterator[BoundPoint]:
         section = self._file.tags[name]
@@ -248,11 +285,8 @@ class _Loader:
             yield BoundPoint(Tag(name, 0, "", TagKind.ANALOG, 0, 1), point)
 
     def _derived(self, symbols: Mapping[str, Symbol]) -> Iterator[DerivedSpec]:
-        earlier: dict[str, Symbol] = {
-            name: symbols[name]
-            for name, section in self._file.tags.items()
-            if section.device is not None or section.internal
-        }
+        worked_out = {n for n, section in self._file.tags.items() if section.device is None and not section.internal}
+        earlier = {name: symbol for name, symbol in symbols.items() if name not in worked_out}
         for name, section in self._file.tags.items():
             where: Where = ("tags", name)
             if section.expression is not None:
@@ -434,6 +468,19 @@ class _Loader:
             cause=section.cause,
             consequence=section.consequence,
             corrective_action=section.corrective_action,
+        )
+
+    def _checks(self, tags: TagTable, symbols: Mapping[str, Symbol]) -> dict[str, CheckSpec]:
+        for name in self._file.checks:
+            self._owner_unit(("checks", name), name)
+        read = {name for name, section in self._file.tags.items() if section.device is not None}
+        return make_checks(
+            self._file.checks,
+            tags,
+            read,
+            self._internal(),
+            self._wrong,
+            lambda where, text: self._condition(where, text, symbols),
         )
 
     def _owner_unit(self, where: Where, name: str) -> str:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from drivers.driver import BoundPoint, Model
 from evcontrol.expression import Symbol
 from evcontrol.history.target import Target
+from evcontrol.plant.sensor_checks import CheckSpec
 from evcontrol.signals import TagTable
 from evcontrol.units import Quantity
 
@@ -251,6 +252,7 @@ class Plant:
     loops: Mapping[str, LoopSpec]
     interlocks: Mapping[str, InterlockSpec]
     alarms: Mapping[str, AlarmSpec]
+    checks: Mapping[str, CheckSpec] = field(default_factory=dict)
     modules: Mapping[str, ModuleSpec] = field(default_factory=dict)
     symbols: Mapping[str, Symbol] = field(default_factory=dict)
     """Every tag as a name of the expression language."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from evcontrol.plant.model import FailureAction, LoopAction, OnSilence, Priority
+from evcontrol.plant.sensor_checks import Doubt
 from evcontrol.signals import TagKind
 from evcontrol.units import Quantity, UnitError, parse_quantity
 
@@ -40,6 +41,8 @@ Measure = Annotated[Quantity, BeforeValidator(_quantity)]
 SquareMetres = Annotated[float, BeforeValidator(lambda value: _in_unit(value, "m2")), Field(gt=0)]
 Metres = Annotated[float, BeforeValidator(lambda value: _in_unit(value, "m")), Field(gt=0)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Above0 = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Section(BaseModel):
@@ -188,6 +191,60 @@ class AlarmSection(Section):
     corrective_action: str
 
 
+class PartnerSection(Section):
+    """``partner:`` of a frozen sensor: what must have moved meanwhile, in that tag's unit."""
+
+    tag: str
+    moves: Above0
+
+
+class FrozenSection(Section):
+    """``frozen:`` of a check, in the tags' unit."""
+
+    over: Annotated[Seconds, Field(gt=0)]
+    within: NotNegative = 0.0
+    readings: Annotated[int, Field(ge=2)] = 20
+    partner: PartnerSection | None = None
+
+
+class JumpSection(Section):
+    """``jump:`` of a check, in the tags' unit and per second."""
+
+    rate: NotNegative
+    noise: NotNegative = 0.0
+    hold: Seconds = 60.0
+
+
+class ContradictionSection(Section):
+    """``contradiction:`` of a check."""
+
+    when: str
+    over: Seconds
+
+
+class ImplausibleSection(Section):
+    """``implausible:`` of a check, in the tags' unit."""
+
+    low: Number | None = None
+    high: Number | None = None
+    over: Seconds = 0.0
+
+
+class CheckSection(Section):
+    """One entry of ``checks:``."""
+
+    tags: tuple[str, ...]
+    frozen: FrozenSection | None = None
+    jump: JumpSection | None = None
+    contradiction: ContradictionSection | None = None
+    implausible: ImplausibleSection | None = None
+    only_while: str = ""
+    quality: Doubt = Doubt.UNCERTAIN
+    state: str = ""
+    description: str
+    corrective_action: str
+
+
 class InfluxSection(Section):
     """``influxdb:``, where readings are forwarded to."""
 
@@ -214,6 +271,7 @@ class PlantFile(Section):
     loops: dict[str, LoopSection] = {}
     interlocks: dict[str, InterlockSection] = {}
     alarms: dict[str, AlarmSection] = {}
+    checks: dict[str, CheckSection] = {}
     modules: dict[str, ModuleSection] = {}
     influxdb: InfluxSection | None = None
 

@@ -115,7 +115,14 @@ def test_a_topic_is_sent_again_only_when_it_changed(monkeypatch: pytest.MonkeyPa
         plant.links = [LinkView(device="d", state="disconnected", reason="no answer in time", since=5)]
         plant.hub.publish()
         (event,) = [m for m in taken(subscriber) if "topic" in m]
-    expected = {"device": "d", "state": "disconnected", "reason": "no answer in time", "since": 5, "units": []}
+    expected = {
+        "device": "d",
+        "state": "disconnected",
+        "reason": "no answer in time",
+        "since": 5,
+        "reconnects": 0,
+        "units": [],
+    }
     assert event["body"] == [expected]
 
 

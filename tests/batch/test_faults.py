@@ -113,6 +113,7 @@ def test_a_tripped_controller_holds_and_a_restart_resets_its_watchdog(tmp_path: 
     async def story(suite: Suite, run: BatchRun) -> None:
         suite.sim.skid.power_up()
         await held(suite, run)
+        assert "TFF201 restarted (start counter " in run.reason
         await suite.scans(20)
         await restart(suite, run)
         assert await suite.finish(run) is State.COMPLETE

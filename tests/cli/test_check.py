@@ -102,3 +102,31 @@ def test_mistakes_are_there_for_machines_too(tmp_path: Path, capsys: pytest.Capt
 def test_without_a_file_it_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     checked = Checked(capsys)
     assert checked.status == 2
+
+
+def test_what_runs_on_without_the_engine_is_told_and_all_of_it_when_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = Checked(capsys, str(PLANT))
+    assert plain.lines == [f"{PLANT}: no mistakes"]
+    old = "description: Flow setpoint of the transfer pump\n    write: {on_silence: controller_watchdog"
+    runs_on = changed(PLANT, tmp_path / "plant.yaml", (old, old.replace("controller_watchdog", "runs_on")))
+    checked = Checked(capsys, str(runs_on))
+    assert checked.status == 0
+    assert f"{runs_on}: TFF201.P102_SP runs on when the engine falls silent" in checked.lines[1]
+    rows = {line.split()[0]: line for line in Checked(capsys, str(runs_on), "--verbose").lines if "TFF201" in line}
+    assert "RUNS ON" in rows["TFF201.P102_SP"]
+    assert "goes to its safe state" in rows["TFF201.P101_SP"]
+    assert "watchdog 10" in rows["TFF201.P101_SP"]
+    entries = json.loads(Checked(capsys, str(runs_on), "--verbose", "--json").out)["actuators"]
+    assert {entry["tag"]: entry["on_silence"] for entry in entries}["TFF201.P102_SP"] == "runs_on"
+
+
+def test_a_hazardous_phase_on_an_actuator_that_runs_on_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = "description: Cross-flow setpoint of the feed pump\n    write: {on_silence: controller_watchdog"
+    runs_on = changed(PLANT, tmp_path / "plant.yaml", (old, old.replace("controller_watchdog", "runs_on")))
+    checked = Checked(capsys, str(RECIPE), "--plant", str(runs_on))
+    assert checked.status == 1
+    assert "is hazardous, and TFF201.P101_SP runs on when the engine falls silent" in checked.out

@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 from evcontrol.plant import schema
 from evcontrol.plant.load import load_plant
 from evcontrol.plant.model import FailureAction, LoopAction, OnSilence, Priority
+from evcontrol.plant.sensor_checks import CheckState, Doubt
 from evcontrol.signals import TagKind
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +32,12 @@ TABLES: dict[str, type[schema.Section]] = {
     "Under `on_bad`:": schema.OnBadSection,
     "## interlocks": schema.InterlockSection,
     "## alarms": schema.AlarmSection,
+    "## checks": schema.CheckSection,
+    "Under `frozen`:": schema.FrozenSection,
+    "Under `partner`:": schema.PartnerSection,
+    "Under `jump`:": schema.JumpSection,
+    "Under `contradiction`:": schema.ContradictionSection,
+    "Under `implausible`:": schema.ImplausibleSection,
     "## influxdb": schema.InfluxSection,
 }
 
@@ -48,6 +55,7 @@ def told(heading: str) -> dict[str, tuple[str, str]]:
 SPECIAL = {
     (schema.TagSection, "unit"): ("", "plain number"),
     (schema.WriteSection, "within"): (10.0, "10 s"),
+    (schema.JumpSection, "hold"): (60.0, "60 s"),
     (schema.InfluxSection, "timeout"): (10.0, "10 s"),
     (schema.InfluxSection, "longest_pause"): (30.0, "30 s"),
 }
@@ -88,6 +96,8 @@ def test_every_key_is_named_with_its_default_and_no_other(heading: str) -> None:
         ("## loops", "action", LoopAction),
         ("Under `on_bad`:", "action", FailureAction),
         ("## alarms", "priority", Priority),
+        ("## checks", "quality", Doubt),
+        ("## checks", "state", CheckState),
     ],
 )
 def test_every_choice_is_named(heading: str, key: str, words: type[StrEnum]) -> None:

@@ -135,3 +135,21 @@ def test_a_mutilated_plant_gives_messages_never_a_traceback(data: st.DataObject)
         )
     with contextlib.suppress(SourceError):
         parse_plant("".join(lines), "p.yaml")
+
+
+def test_a_point_that_is_writable_must_say_what_it_does_on_silence() -> None:
+    silent = "\n".join(line for line in TEXT.splitlines() if "write: {on_silence: stays, resolution: 1}" not in line)
+    assert silent != TEXT
+    [mistake] = [one for one in mistakes(silent) if "no write" in one]
+    assert "'TFF201.TRIP_RESET': its point is writable, but it has no write" in mistake
+    assert f"p.yaml:{line_of(silent, '  TFF201.TRIP_RESET:')}:" in mistake
+
+
+def test_an_actuator_cannot_count_on_a_watchdog_that_nobody_feeds() -> None:
+    unfed = TEXT.replace("heartbeat: 0, ", "").replace(", watchdog: {address: 1, scale: 0.1, seconds: 10}", "")
+    assert unfed.count("heartbeat") < TEXT.count("heartbeat")
+    told = mistakes(unfed)
+    assert len(told) == TEXT.count("on_silence: controller_watchdog")
+    assert all("a watchdog that nobody feeds: TFF201 has neither watchdog nor heartbeat" in one for one in told)
+    stays = unfed.replace("on_silence: controller_watchdog", "on_silence: runs_on")
+    assert {spec.on_silence for spec in parse_plant(stays, "p.yaml").writes.values()} == {"runs_on", "stays"}

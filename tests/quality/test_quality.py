@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from asyncua.ua.status_codes import code_to_name_doc
 from hypothesis import given
 from hypothesis import strategies as st
 
 from evcontrol import quality
-from evcontrol.quality import Ne107, Severity, good_mask, is_bad, is_good, ne107, reason, severity, text, worst
+from evcontrol.quality import Ne107, Severity, good_mask, is_bad, is_good, ne107, opc_ua, reason, severity, text, worst
 
 CODES = {name: value for name, value in vars(quality).items() if name.startswith(("GOOD", "UNCERTAIN", "BAD"))}
 
@@ -30,7 +31,29 @@ OPC_UA = {
     "BAD_SENSOR_FAILURE": 0x808C0000,
     "BAD_OUT_OF_SERVICE": 0x808D0000,
 }
-OWN = {"GOOD_DYNAMIC", "BAD_STALE"}
+CHECKED = {
+    f"{severity}_{word}"
+    for severity in ("UNCERTAIN", "BAD")
+    for word in ("FROZEN", "JUMPED", "CONTRADICTED", "IMPLAUSIBLE")
+}
+OWN = {"GOOD_DYNAMIC", "BAD_STALE"} | CHECKED
+# fmt: off
+DATA_ACCESS = [
+    "GoodClamped", "GoodLocalOverride", "GoodSubNormal", "GoodEdited", "GoodDependentValueChanged",
+    "UncertainNoCommunicationLastUsableValue", "UncertainLastUsableValue", "UncertainSubstituteValue",
+    "UncertainInitialValue", "UncertainSensorNotAccurate", "UncertainEngineeringUnitsExceeded", "UncertainSubNormal",
+    "UncertainSimulatedValue", "UncertainSensorCalibration", "UncertainTransducerInManual",
+    "UncertainConfigurationError", "UncertainDominantValueChanged", "UncertainDependentValueChanged",
+    "BadConfigurationError", "BadNotConnected", "BadDeviceFailure", "BadSensorFailure", "BadOutOfService",
+    "BadDeadbandFilterInvalid", "BadNoCommunication", "BadWaitingForInitialData", "BadDominantValueChanged",
+    "BadDependentValueChanged", "BadNodeIdUnknown", "BadNodeIdInvalid", "BadAttributeIdInvalid", "BadNotReadable",
+    "BadUserAccessDenied", "BadOutOfRange", "BadTypeMismatch", "BadNotSupported", "BadIndexRangeNoData", "BadTimeout",
+    "BadInternalError", "BadUnexpectedError", "BadResourceUnavailable", "BadCommunicationError", "BadServerHalted",
+    "BadShutdown", "BadSessionIdInvalid", "BadConnectionClosed", "BadSecureChannelClosed", "BadTooManyMonitoredItems",
+    "BadNoData", "BadDataLost", "BadInvalidState", "BadServerTooBusy",
+]
+# fmt: on
+"""What OPC 10000-8 names for values of data access, and the general codes with which a server refuses a reading."""
 
 codes = st.integers(0, 2**32 - 1)
 
@@ -41,7 +64,29 @@ def test_codes_are_those_of_opc_ua() -> None:
 
 def test_codes_are_distinct_and_named() -> None:
     assert len(set(CODES.values())) == len(CODES)
-    assert len({reason(code) for code in CODES.values()}) == len(CODES)
+    assert len({text(code) for code in CODES.values()}) == len(CODES)
+
+
+def test_every_reason_has_a_code_of_opc_ua_or_is_declared_as_ours() -> None:
+    own = {CODES[name] for name in OWN}
+    assert set(quality._REASONS) - own <= set(code_to_name_doc)
+    assert not own & set(code_to_name_doc)
+    words = [text(code) for code in quality._REASONS]
+    assert len(set(words)) == len(words)
+
+
+@pytest.mark.parametrize("name", DATA_ACCESS)
+def test_what_a_server_says_of_a_value_is_told_in_words(name: str) -> None:
+    code = next(code for code, (known, _) in code_to_name_doc.items() if known == name)
+    assert not reason(code).startswith("status 0x")
+
+
+@pytest.mark.parametrize("name", sorted(CODES))
+def test_what_goes_out_is_a_code_of_opc_ua_of_the_same_severity(name: str) -> None:
+    code = CODES[name]
+    assert opc_ua(code) in code_to_name_doc
+    assert severity(opc_ua(code)) is severity(code)
+    assert (opc_ua(code) == code) is (name not in OWN)
 
 
 @pytest.mark.parametrize("name", sorted(CODES))
@@ -80,6 +125,8 @@ def test_the_worst_of_none_is_good() -> None:
         (quality.GOOD_DYNAMIC, "Good: in motion"),
         (quality.UNCERTAIN_INITIAL, "Uncertain: not yet settled"),
         (quality.BAD_NOT_CONNECTED, "Bad: not connected"),
+        (quality.UNCERTAIN_FROZEN, "Uncertain: frozen"),
+        (0x80F0_0000, "Bad: no value"),
         (0x80FF_0000, "Bad: status 0x80FF0000"),
         (0xC000_0000, "Bad: status 0xC0000000"),
     ],
