@@ -18,10 +18,10 @@ from evcontrol.cli.connect import DEFAULT_DATA, Data
 from evcontrol.cli.fault import WRONG_USE, CliError
 from evcontrol.cli.output import AsJson, print_json, print_table, say
 from evcontrol.clock import NS, iso
-from evcontrol.history.aggregate import Aggregate
 from evcontrol.history.export import iso_ns, to_csv
 from evcontrol.history.layout import Gap
 from evcontrol.history.reader import Column, HistoryError, HistoryReader, UnknownTagError
+from evcontrol.history.trend import Trend
 from evcontrol.signals import FloatArray, Tag, TagKind
 
 app = typer.Typer(no_args_is_help=True, help="Look at the readings that were kept, and export them.")
@@ -46,7 +46,8 @@ def query(
 ) -> None:
     """Show readings as means over parts of the time; without a tag, list what was recorded.
 
-    The means are over Good readings; the worst quality in a part stands behind its mean unless it is Good.
+    The means are over Good readings; the worst quality in a part stands behind its mean unless it is Good. Parts of a
+    minute or more begin and end with whole minutes (or 10 minutes), so there may be a few more or fewer.
 
     With --json and without --parts every single reading is given.
     """
@@ -59,7 +60,7 @@ def query(
         if json and parts is None:
             print_json(_document([_readings(name, c) for name, c in reader.raw(tag, first, last).items()], gaps))
             return
-        means = reader.aggregate(tag, first, last + 1, parts or DEFAULT_PARTS)
+        means = reader.trend(tag, first, last + 1, parts or DEFAULT_PARTS)
         if json:
             print_json(_document([_means(name, a) for name, a in means.items()], gaps))
         else:
@@ -133,7 +134,7 @@ def _list_tags(tags: Sequence[Tag], first: int, last: int, json: bool) -> None:
     print_table(["Tag", "Unit", "Kind", "What it is"], [[t.name, t.unit, t.kind.value, t.description] for t in tags])
 
 
-def _print_means(means: dict[str, Aggregate], tags: dict[str, Tag], gaps: Sequence[Gap]) -> None:
+def _print_means(means: dict[str, Trend], tags: dict[str, Tag], gaps: Sequence[Gap]) -> None:
     head = ["From (UTC)", *(f"{name} ({one.unit})" if one.unit else name for name, one in means.items())]
     rows = []
     times = [f"{time[:10]} {time[11:19]}" for time in iso_ns(next(iter(means.values())).t)]
@@ -144,15 +145,15 @@ def _print_means(means: dict[str, Aggregate], tags: dict[str, Tag], gaps: Sequen
         say(f"no readings from {iso(gap.start)} to {iso(gap.end)}: {gap.reason}")
 
 
-def _mean(one: Aggregate, part: int, tag: Tag) -> str:
+def _mean(one: Trend, part: int, tag: Tag) -> str:
     """The mean of one part of the time, of states the first and last in their order; the worst quality unless Good."""
     code = int(one.q[part])
     doubt = "" if code == quality.GOOD else f" ({quality.text(code)})"
     low, high = one.low[part], one.high[part]
+    if tag.kind is TagKind.TEXT and one.good[part]:
+        return f"text{doubt}"
     if np.isnan(one.mean[part]):
         return quality.text(code)
-    if tag.kind is TagKind.TEXT:
-        return f"text{doubt}"
     if tag.labels and 0 <= low <= high < len(tag.labels):
         seen = tag.labels[int(low) : int(high) + 1]
         return (seen[0] if len(seen) == 1 else f"{seen[0]} ... {seen[-1]}") + doubt
@@ -171,7 +172,7 @@ def _readings(name: str, column: Column) -> dict[str, Any]:
     return {**found, "quality": _words(column.q.tolist())}
 
 
-def _means(name: str, one: Aggregate) -> dict[str, Any]:
+def _means(name: str, one: Trend) -> dict[str, Any]:
     return {
         "tag": name,
         "unit": one.unit,
@@ -179,6 +180,10 @@ def _means(name: str, one: Aggregate) -> dict[str, Any]:
         "mean": _numbers(one.mean),
         "low": _numbers(one.low),
         "high": _numbers(one.high),
+        "first": _numbers(one.first),
+        "last": _numbers(one.last),
+        "good": one.good.tolist(),
+        "bad": one.bad.tolist(),
         "quality": _words(one.q.tolist()),
     }
 

@@ -40,7 +40,7 @@ def aggregate(t: TimeArray, v: FloatArray, q: QualityArray, unit: str, start: in
     edges = np.array([start + (end - start) * k // buckets for k in range(buckets + 1)], dtype=np.int64)
     inside = (t >= start) & (t < end)
     t, v, q = t[inside], v[inside], q[inside]
-    part, reading, weight = _spread(t, _held_until(t, end), edges)
+    part, reading, weight = _spread(t, held_until(t, end), edges)
     worst = np.full(buckets, BAD, dtype=np.uint32)
     _reduce(worst, part, q[reading], np.maximum)
     good = good_mask(q[reading]) & ~np.isnan(v[reading])
@@ -56,8 +56,8 @@ def aggregate(t: TimeArray, v: FloatArray, q: QualityArray, unit: str, start: in
     return Aggregate(edges[:-1], mean, low, high, worst, unit)
 
 
-def _held_until(t: TimeArray, end: int) -> TimeArray:
-    """When each reading stops to hold; at least 1 ns after it, so that it has some weight."""
+def held_until(t: TimeArray, end: int) -> TimeArray:
+    """When each reading (in order of time, the next one at ``end``) stops to hold; at least 1 ns after it."""
     if len(t) == 0:
         return t
     intervals = np.diff(t)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from evcontrol.history.layout import Gap
+from evcontrol.history.layout import NOT_KEPT, Gap
 from evcontrol.quality import BAD
 from evcontrol.signals import Tag, TagKind
 
@@ -87,6 +87,8 @@ class FrameLines:
         parts: list[str] = []
         misfits: list[Misfit] = []
         for (name, q_name, kind, tag), value, q in zip(self._fields, values, quality, strict=True):
+            if q == NOT_KEPT:
+                continue
             if q < BAD and value == value:  # noqa: PLR0124  (not a number is no value)
                 try:
                     parts.append(name + _word(kind, value, texts))

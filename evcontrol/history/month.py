@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from evcontrol.clock import Clock, ClockKind
-from evcontrol.history.layout import ADDED, FORMAT, TABLES, Gap, describe_tags
+from evcontrol.history.layout import ADDED, FORMAT, NOT_KEPT, SEALED_TABLES, TABLES, Gap, describe_tags
+from evcontrol.history.seal import STRETCH, seal_next
 from evcontrol.signals import Frame, TagKind, TagTable
 
 Row = tuple[int, int, int, bytes, int | bytes | None, bytes | None]
@@ -27,6 +28,7 @@ class MonthFile:
         self._simulated = simulated or clock.kind is not ClockKind.LIVE
         self._layouts: dict[tuple[str, bytes], _Layout] = {}
         self._texts: set[int] = set()
+        self._unsealed = STRETCH
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
         try:
             self._prepare()
@@ -53,6 +55,12 @@ class MonthFile:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+        self._unsealed += len(rows)
+
+    def seal(self) -> None:
+        """Seal the oldest stretch of frames, if it is time to; ValueError when it cannot be read."""
+        if self._unsealed >= STRETCH:
+            self._unsealed = STRETCH if seal_next(self._db) else 0
 
     def close(self) -> None:
         """Close the file; what was written stays."""
@@ -67,7 +75,9 @@ class MonthFile:
             if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'about'").fetchone():
                 for table in TABLES:
                     self._db.execute(table)
-                self._db.execute("INSERT INTO about VALUES ('format', ?)", (str(FORMAT),))
+            for table in SEALED_TABLES:
+                self._db.execute(table)
+            self._db.execute("INSERT OR REPLACE INTO about VALUES ('format', ?)", (str(FORMAT),))
             for table, column in ADDED:
                 if column not in [row[1] for row in self._db.execute(f"PRAGMA table_info({table})")]:
                     self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} INTEGER")
@@ -137,6 +147,7 @@ def _quality(frame: Frame) -> int | bytes | None:
     quality = frame.quality
     if not quality.any():
         return None
+    quality = np.minimum(quality, NOT_KEPT - 1)  # a device may say anything, and yet it was kept
     first = int(quality[0])
     if (quality == quality[0]).all():
         return first

@@ -1,0 +1,158 @@
+"""Readings summed up over cells of 60 s and 600 s of process time, so that a long trend is drawn from few numbers.
+
+Cells add up: those of two stretches of readings merge into the cells of both, whatever the order of sealing. Every
+reading is in exactly one stretch. Means are weighted by time over Good readings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from evcontrol.clock import NS
+from evcontrol.quality import BAD, QualityArray, good_mask
+from evcontrol.signals import FloatArray, TimeArray
+
+LONGEST_HOLD: Final = 3600 * NS
+"""For so long at most does a reading count when none follows."""
+NEVER: Final = (1 << 63) - 1
+WIDTHS: Final = (60 * NS, 600 * NS)
+"""Widths of cells in ns, the finest first; a day is a multiple of each, so no cell belongs to two months."""
+BoolArray = npt.NDArray[np.bool_]
+CountArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Sums for a row of cells and some tags.
+
+    ``start``: where each cell begins (UTC ns), rising. All others are matrices of cells x tags: ``weight`` the time in
+    ns for which a Good reading held; ``mean``, ``low``, ``high`` over these, NaN where there is none; ``first`` and
+    ``last`` Good reading made in the cell, NaN for none; how many ``readings`` were made, and of them ``good`` and
+    ``bad``; ``quality`` the worst code that held.
+    """
+
+    start: TimeArray
+    weight: CountArray
+    mean: FloatArray
+    low: FloatArray
+    high: FloatArray
+    first: FloatArray
+    last: FloatArray
+    readings: CountArray
+    good: CountArray
+    bad: CountArray
+    quality: QualityArray
+
+    def of(self, positions: Sequence[int]) -> Cells:
+        """The same for some of the tags."""
+        return Cells(self.start, *(getattr(self, name)[:, positions] for name in self.__slots__[1:]))
+
+    def within(self, start: int, end: int) -> Cells:
+        """Those that begin in a range of time, its end excluded."""
+        if len(self.start) == 0 or (start <= self.start[0] and self.start[-1] < end):
+            return self
+        inside = (self.start >= start) & (self.start < end)
+        columns = (getattr(self, name) for name in self.__slots__[1:])
+        return Cells(self.start[inside], *(column[inside] if len(column) else column for column in columns))
+
+
+def make_cells(
+    t: TimeArray, until: TimeArray, values: FloatArray, quality: QualityArray, own: BoolArray, width: int
+) -> Cells:
+    """Cells of ``width`` ns from a matrix of readings x tags in order of time, each holding from ``t`` to ``until``.
+
+    Where ``own`` is false there was no reading; its value is the one that still held.
+    """
+    begin, end = t // width, (until - 1) // width
+    pieces = end - begin + 1
+    row = np.repeat(np.arange(len(t)), pieces)
+    offset = np.arange(len(row)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    start = (begin[row] + offset) * width
+    order = np.lexsort((row, start))
+    row, offset, start = row[order], offset[order], start[order]
+    length = np.minimum(until[row], start + width) - np.maximum(t[row], start)
+    made = offset == 0
+    q, v, mine = quality[row], values[row], own[row] & made[:, None]
+    held = ~np.isnan(v) & good_mask(q)
+    good = held & mine
+    every = Cells(
+        start=start,
+        weight=np.where(held, length[:, None], 0),
+        mean=np.where(held, v, np.nan),
+        low=np.where(held, v, np.nan),
+        high=np.where(held, v, np.nan),
+        first=np.where(good, v, np.nan),
+        last=np.where(good, v, np.nan),
+        readings=mine.astype(np.int64),
+        good=(good_mask(q) & mine).astype(np.int64),
+        bad=((q >= BAD) & mine).astype(np.int64),
+        quality=q,
+    )
+    return grouped(every, start)
+
+
+def filled(values: FloatArray, quality: QualityArray, own: BoolArray) -> tuple[FloatArray, QualityArray]:
+    """Values and codes with what was kept last, and still held, where nothing was kept."""
+    rows = np.where(own, np.arange(len(own))[:, None], -1)
+    last = np.maximum.accumulate(rows, axis=0)
+    known = last >= 0
+    at = np.maximum(last, 0)
+    held = np.where(known, np.take_along_axis(values, at, axis=0), np.nan)
+    codes = np.where(known, np.take_along_axis(quality, at, axis=0), 0)
+    return held, codes.astype(np.uint32)
+
+
+def merged(parts: Sequence[Cells]) -> Cells:
+    """The cells of several stretches of readings of the same tags, given in order of time."""
+    if len(parts) == 1:
+        return parts[0]
+    every = Cells(*(np.concatenate([getattr(part, name) for part in parts]) for name in Cells.__slots__))
+    order = np.argsort(every.start, kind="stable")
+    every = Cells(*(getattr(every, name)[order] for name in Cells.__slots__))
+    return grouped(every, every.start)
+
+
+def grouped(cells: Cells, key: TimeArray) -> Cells:
+    """Rows with the same ``key``, which never falls, as one whose start is the key."""
+    begins = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
+    if len(begins) == len(key):
+        return Cells(key, *(getattr(cells, name) for name in Cells.__slots__[1:]))
+    weight = np.add.reduceat(cells.weight, begins)
+    low, high = np.fmin.reduceat(cells.low, begins), np.fmax.reduceat(cells.high, begins)
+    total = np.add.reduceat(np.where(cells.weight > 0, cells.mean * cells.weight, 0.0), begins)
+    mean = np.full(weight.shape, np.nan)
+    np.divide(total, weight, out=mean, where=weight > 0)
+    return Cells(
+        start=key[begins],
+        weight=weight,
+        # Rounding may carry the mean of equal values past them.
+        mean=np.clip(mean, low, high),
+        low=low,
+        high=high,
+        first=_pick(cells.first, begins, np.minimum, len(key)),
+        last=_pick(cells.last, begins, np.maximum, -1),
+        readings=_reduced(np.add, cells.readings, begins),
+        good=_reduced(np.add, cells.good, begins),
+        bad=_reduced(np.add, cells.bad, begins),
+        quality=_reduced(np.maximum, cells.quality, begins),
+    )
+
+
+def _reduced(function: np.ufunc, column: Any, begins: TimeArray) -> Any:
+    """A column with one row for each group; one that was not asked for has none."""
+    return function.reduceat(column, begins) if len(column) else column
+
+
+def _pick(values: FloatArray, begins: TimeArray, choose: np.ufunc, none: int) -> FloatArray:
+    """The first or last number of each group and tag."""
+    if len(values) == 0:
+        return values
+    rows = np.arange(len(values))[:, None]
+    at = choose.reduceat(np.where(np.isnan(values), none, rows), begins)
+    found = np.take_along_axis(values, np.clip(at, 0, len(values) - 1), axis=0)
+    return np.where(at == none, np.nan, found)

@@ -1,0 +1,178 @@
+"""Trends: a long time in few parts, from the cells of the roll-ups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from evcontrol.history.aggregate import aggregate
+from evcontrol.history.cell_blob import EVERY
+from evcontrol.history.month_reader import Layout, MonthReader, opened
+from evcontrol.history.rollup import WIDTHS, Cells, grouped
+from evcontrol.quality import BAD, QualityArray, good_mask
+from evcontrol.signals import FloatArray, Tag, TagKind, TimeArray
+
+CountArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """Equal parts of time of one tag, one after the other.
+
+    ``t`` where each begins (process time, UTC ns) and ``width`` their length in ns; ``mean``, ``low`` and ``high`` over
+    the Good readings in ``unit``, ``first`` and ``last`` of them, NaN where there is none; how many were ``good`` and
+    ``bad``; ``q`` the worst quality, Bad where there was nothing.
+    """
+
+    t: TimeArray
+    width: int
+    mean: FloatArray
+    low: FloatArray
+    high: FloatArray
+    first: FloatArray
+    last: FloatArray
+    good: CountArray
+    bad: CountArray
+    q: QualityArray
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A range in equal parts of ``width`` ns, each of whole cells of ``cell`` ns; ``cell`` 0 when no cell fits."""
+
+    start: int
+    width: int
+    count: int
+    cell: int
+
+    @property
+    def end(self) -> int:
+        """Where the last part ends."""
+        return self.start + self.width * self.count
+
+    @classmethod
+    def snapped(cls, start: int, end: int, buckets: int) -> Self:
+        """About ``buckets`` parts of a range; ValueError without a part or duration."""
+        if buckets < 1 or end <= start:
+            raise ValueError("a trend needs at least one part and an end after its start")
+        wanted = (end - start) / buckets
+        fitting = [cell for cell in WIDTHS if cell <= wanted]
+        if not fitting:
+            return cls(start, 0, buckets, 0)
+        cell = fitting[-1]
+        width = max(1, round(wanted / cell)) * cell
+        first = start // width * width
+        return cls(first, width, -(-(end - first) // width), cell)
+
+
+class _Sums:
+    """What is known so far of each part (rows) and tag (columns)."""
+
+    def __init__(self, window: Window, tags: int) -> None:
+        shape = (window.count, tags)
+        self._window = window
+        self.weight = np.zeros(shape, dtype=np.int64)
+        self.total = np.zeros(shape)
+        self.low, self.high, self.first, self.last = (np.full(shape, np.nan) for _ in range(4))
+        self.readings, self.good, self.bad = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+        self.quality = np.zeros(shape, dtype=np.uint32)
+
+    def add(self, cells: Cells, slots: Sequence[int]) -> None:
+        """Add cells of the tags in ``slots``; they come in order of time."""
+        if len(cells.start) == 0:
+            return
+        parts = (cells.start - self._window.start) // self._window.width
+        cells = grouped(cells, parts)
+        at = np.ix_(cells.start, np.array(slots))
+        self.weight[at] += cells.weight
+        self.total[at] += np.where(cells.weight > 0, cells.mean * cells.weight, 0.0)
+        self.low[at] = np.fmin(self.low[at], cells.low)
+        self.high[at] = np.fmax(self.high[at], cells.high)
+        self.readings[at] += cells.readings
+        self.quality[at] = np.maximum(self.quality[at], cells.quality)
+        if len(cells.first):
+            self.first[at] = np.where(np.isnan(self.first[at]), cells.first, self.first[at])
+            self.last[at] = np.where(np.isnan(cells.last), self.last[at], cells.last)
+            self.good[at] += cells.good
+            self.bad[at] += cells.bad
+
+    def of(self, slot: int, unit: str) -> Trend:
+        """The trend of one tag."""
+        weight, low, high = self.weight[:, slot], self.low[:, slot], self.high[:, slot]
+        mean = np.full(len(weight), np.nan)
+        some = weight > 0
+        mean[some] = np.clip(self.total[some, slot] / weight[some], low[some], high[some])
+        nothing = (weight == 0) & (self.readings[:, slot] == 0) & (self.quality[:, slot] == 0)
+        return Trend(
+            t=self._window.start + np.arange(self._window.count, dtype=np.int64) * self._window.width,
+            width=self._window.width,
+            mean=mean,
+            low=low,
+            high=high,
+            first=self.first[:, slot],
+            last=self.last[:, slot],
+            good=self.good[:, slot],
+            bad=self.bad[:, slot],
+            q=np.where(nothing, BAD, self.quality[:, slot]).astype(np.uint32),
+            unit=unit,
+        )
+
+
+def trend(
+    files: Iterable[Path], tags: Mapping[str, Tag], window: Window, columns: tuple[str, ...] = EVERY
+) -> dict[str, Trend]:
+    """The trend of every tag from the month files that hold its time; only of ``columns`` (see ``cell_blob``)."""
+    slots = {name: slot for slot, name in enumerate(tags)}
+    sums = _Sums(window, len(tags))
+    for path in files:
+        with opened(path) as file:
+            for layout in file.layouts:
+                _add(file, layout, window, columns, slots, sums)
+    return {name: _without_numbers(sums.of(slot, tags[name].unit), tags[name]) for name, slot in slots.items()}
+
+
+def from_readings(t: TimeArray, v: FloatArray, q: QualityArray, tag: Tag, start: int, end: int, buckets: int) -> Trend:
+    """The trend of one tag in exactly equal parts, from its readings in order of time."""
+    means = aggregate(t, v, q, tag.unit, start, end, buckets)
+    part = np.searchsorted(means.t, t, side="right") - 1
+    good = good_mask(q)
+    n_good, n_bad = (np.bincount(part[which], minlength=buckets).astype(np.int64) for which in (good, q >= BAD))
+    first, last = np.full(buckets, np.nan), np.full(buckets, np.nan)
+    good &= ~np.isnan(v)
+    last[part[good]] = v[good]
+    first[part[good][::-1]] = v[good][::-1]
+    width = (end - start) // buckets
+    found = Trend(means.t, width, means.mean, means.low, means.high, first, last, n_good, n_bad, means.q, tag.unit)
+    return _without_numbers(found, tag)
+
+
+def _add(
+    file: MonthReader,
+    layout: Layout,
+    window: Window,
+    columns: tuple[str, ...],
+    slots: Mapping[str, int],
+    sums: _Sums,
+) -> None:
+    positions = [position for position, tag in enumerate(layout.tags) if tag.name in slots]
+    if not positions:
+        return
+    into = [slots[layout.tags[position].name] for position in positions]
+    for cells in file.cells(layout, window.cell, window.start, window.end, columns, positions):
+        sums.add(cells, into)
+
+
+def _without_numbers(found: Trend, tag: Tag) -> Trend:
+    """The codes of texts are no numbers, and differ between sessions."""
+    if tag.kind is not TagKind.TEXT:
+        return found
+    nothing: Any = np.full(len(found.t), np.nan)
+    return Trend(
+        found.t, found.width, nothing, nothing, nothing, nothing, nothing, found.good, found.bad, found.q, found.unit
+    )  # fmt: skip
