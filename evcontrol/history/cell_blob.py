@@ -15,7 +15,7 @@ from evcontrol.signals import FloatArray
 
 COUNTS: Final = ("weight", "quality", "readings", "good", "bad")
 NUMBERS: Final = ("mean", "low", "high", "first", "last")
-TREND: Final = ("weight", "quality", "readings", "mean", "low", "high")
+TREND: Final = ("weight", "quality", "mean", "low", "high")
 """The columns that a trend is drawn from."""
 EVERY: Final = COUNTS + NUMBERS
 _HEAD: Final = struct.Struct("<II")
@@ -44,7 +44,7 @@ def unpack_cells(blob: bytes, width: int, columns: tuple[str, ...] = EVERY) -> C
     for name in COUNTS:
         part = reading.next()
         if name in columns:
-            found[name] = codec.unpack_integers(part, shape[0] * shape[1]).reshape(shape[1], shape[0]).T
+            found[name] = codec.unpack_integers(part, shape[0] * shape[1]).reshape(shape[1], shape[0]).T.copy()
     for name in NUMBERS:
         packed = reading.matrix()
         if name in columns:
@@ -98,10 +98,13 @@ def _unpack_matrix(parts: list[bytes], present: BoolArray) -> FloatArray:
     there = np.ascontiguousarray(present.T)
     for kind, part in zip(sorted(set(kinds.tolist())), parts[1:], strict=True):
         tags = kinds == kind
+        if there[tags].all():
+            found[tags] = codec.unpack_values(part, kind, int(tags.sum()) * there.shape[1]).reshape(-1, there.shape[1])
+            continue
         rows = found[tags]
         rows[there[tags]] = codec.unpack_values(part, kind, int(there[tags].sum()))
         found[tags] = rows
-    return found.T
+    return found.T.copy()
 
 
 def _flat(matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -57,10 +57,13 @@ class MonthFile:
             raise
         self._unsealed += len(rows)
 
-    def seal(self) -> None:
-        """Seal the oldest stretch of frames, if it is time to; ValueError when it cannot be read."""
-        if self._unsealed >= STRETCH:
-            self._unsealed = STRETCH if seal_next(self._db) else 0
+    def seal(self) -> bool:
+        """Seal the oldest stretch of frames, if it is time to; whether more may wait. ValueError for a damaged one."""
+        if self._unsealed < STRETCH:
+            return False
+        sealed = seal_next(self._db)
+        self._unsealed = STRETCH if sealed else 0
+        return sealed
 
     def close(self) -> None:
         """Close the file; what was written stays."""
@@ -140,15 +143,15 @@ class _Layout:
 
 
 def _value(frame: Frame) -> bytes:
-    return np.asarray(frame.value, dtype="<f8").tobytes()
+    return frame.value.astype("<f8", copy=False).tobytes()
 
 
 def _quality(frame: Frame) -> int | bytes | None:
-    quality = frame.quality
-    if not quality.any():
+    raw = frame.quality.tobytes()
+    if not raw.strip(b"\0"):
         return None
-    quality = np.minimum(quality, NOT_KEPT - 1)  # a device may say anything, and yet it was kept
+    quality = np.minimum(frame.quality, NOT_KEPT - 1)  # a device may say anything, and yet it was kept
     first = int(quality[0])
-    if (quality == quality[0]).all():
+    if (quality == first).all():
         return first
     return np.asarray(quality, dtype="<u4").tobytes()

@@ -106,7 +106,7 @@ class MonthReader:
         """Cells of ``width`` ns of some tags that begin in a range (the end excluded); several may be of one time."""
         if self.sealed:
             rows = self._db.execute(
-                "SELECT data FROM cells WHERE layout = ? AND width = ? AND t_last >= ? AND t_first < ? ORDER BY id",
+                "SELECT data FROM cells WHERE layout = ? AND width = ? AND t_last >= ? AND t_first < ? ORDER BY t_last",
                 (layout.id, width, start, end),
             )
             for (data,) in rows:
@@ -114,10 +114,10 @@ class MonthReader:
         previous: Part | None = None
         for part in self._hot_parts(layout, start - LONGEST_HOLD, end + LONGEST_HOLD, positions):
             if previous is not None:
-                yield _hot_cells(previous, int(part[0][0]), width).within(start, end)
+                yield _hot_cells(previous, int(part[0][0]), width).only(wanted).within(start, end)
             previous = part
         if previous is not None:
-            yield _hot_cells(previous, NEVER, width).within(start, end)
+            yield _hot_cells(previous, NEVER, width).only(wanted).within(start, end)
 
     def _sealed_parts(self, layout: Layout, start: int, end: int, positions: Sequence[int]) -> Iterator[Part]:
         for chunk in self._chunks(layout, start, end):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from evcontrol.history.aggregate import Aggregate, aggregate
+from evcontrol.history.cell_blob import EVERY
 from evcontrol.history.layout import NOT_KEPT, Gap, month_files, month_of
 from evcontrol.history.month_reader import HistoryError, Layout, MonthReader, opened
 from evcontrol.history.trend import Trend, Window, from_readings, trend
@@ -136,18 +137,21 @@ class HistoryReader:
         columns = self.raw(tags, start, end)
         return {name: aggregate(c.t, c.v, c.q, c.unit, start, end, buckets) for name, c in columns.items()}
 
-    def trend(self, tags: Sequence[str], start: int, end: int, buckets: int) -> dict[str, Trend]:
+    def trend(
+        self, tags: Sequence[str], start: int, end: int, buckets: int, columns: tuple[str, ...] = EVERY
+    ) -> dict[str, Trend]:
         """About so many equal parts of a range that begin and end with the cells of the roll-ups.
 
         ``start`` is rounded down and ``end`` up; parts that would be shorter than a cell are exactly those of
-        :meth:`aggregate`. Texts have qualities and counts only. ValueError without a part or duration.
+        :meth:`aggregate`. Texts have qualities and counts only. With the ``columns`` of ``cell_blob.TREND`` there is no
+        first, last, good and bad. ValueError without a part or duration.
         """
         meant = self.definitions(tags, start, end - 1)
         window = Window.snapped(start, end, buckets)
         if window.cell == 0:
-            columns = self.raw(tags, start, end - 1).items()
-            return {name: from_readings(c.t, c.v, c.q, meant[name], start, end, buckets) for name, c in columns}
-        return trend(self._files(window.start, window.end - 1), meant, window)
+            raw = self.raw(tags, start, end - 1).items()
+            return {name: from_readings(c.t, c.v, c.q, meant[name], start, end, buckets) for name, c in raw}
+        return trend(self._files(window.start, window.end - 1), meant, window, columns)
 
     def texts(self, tag: str, start: int, end: int) -> list[tuple[int, str]]:
         """The words of a text, enumerated or discrete tag: the first, and each change with its time; "" is Bad."""

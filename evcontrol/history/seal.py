@@ -25,11 +25,15 @@ STRETCH: Final = 300
 """Scans that are sealed at once."""
 HOT_STRETCHES: Final = 2
 """So many stretches must wait as frames before the oldest is sealed: what was read last stays quick to read."""
+MOST_STRETCHES: Final = 16
+MOST_READINGS: Final = 1_000_000
+"""In one transaction."""
 FAN: Final = 16
-"""So many rows of cells are merged into one of the next level."""
-MOST_CELLS: Final = 300
-"""In one merged row."""
-
+"""So many rows of cells are merged into one of the next level,"""
+ENOUGH_CELLS: Final = 150
+"""or fewer that have so many cells together;"""
+MOST_CELLS: Final = 600
+"""but never more than so many cells."""
 
 _Row = tuple[int, int, int, int, bytes, int | bytes | None, bytes | None]
 
@@ -43,10 +47,11 @@ def seal_next(db: sqlite3.Connection, *, at_once: bool = False) -> bool:
     first, last = db.execute("SELECT min(id), max(id) FROM frames").fetchone()
     if first is None or first == last:
         return False
-    frames_a_scan = "SELECT count(DISTINCT layout) FROM frames WHERE id < ?"
-    amount = STRETCH * int(db.execute(frames_a_scan, (first + STRETCH,)).fetchone()[0])
-    if not at_once and last - first + 1 < HOT_STRETCHES * amount:
+    amount, waiting = _stretch(db, first), last - first + 1
+    if not at_once and waiting < HOT_STRETCHES * amount:
         return False
+    if not at_once:
+        amount *= _stretches(db, first, amount, waiting)
     db.execute("BEGIN IMMEDIATE")
     try:
         rows: list[_Row] = db.execute(
@@ -63,6 +68,19 @@ def seal_next(db: sqlite3.Connection, *, at_once: bool = False) -> bool:
             db.execute("ROLLBACK")
         raise
     return True
+
+
+def _stretch(db: sqlite3.Connection, first: int) -> int:
+    """How many frames a stretch from a frame on has."""
+    sql = "SELECT count(DISTINCT layout) FROM frames WHERE id < ?"
+    return STRETCH * int(db.execute(sql, (first + STRETCH,)).fetchone()[0])
+
+
+def _stretches(db: sqlite3.Connection, first: int, amount: int, waiting: int) -> int:
+    """How many are sealed as one: more when they come so fast that many wait, since each has its fixed cost."""
+    (widest,) = db.execute("SELECT max(length(value)) / 8 FROM frames WHERE id < ?", (first + STRETCH,)).fetchone()
+    room = MOST_READINGS // max(1, amount * int(widest))
+    return max(1, min(MOST_STRETCHES, room, waiting // amount - HOT_STRETCHES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +197,11 @@ def _merge_cells(db: sqlite3.Connection, layout: int, width: int) -> None:
             "SELECT id, count, data FROM cells WHERE layout = ? AND width = ? AND level = ? ORDER BY id DESC LIMIT ?",
             (layout, width, level, FAN),
         ).fetchall()
-        if len(rows) < FAN or sum(count for _, count, _ in rows) > MOST_CELLS + FAN:
+        total = sum(count for _, count, _ in rows)
+        enough = len(rows) == FAN or (len(rows) > 1 and total >= ENOUGH_CELLS)
+        if not enough or total > MOST_CELLS:
             return
         rows.reverse()
         db.executemany("DELETE FROM cells WHERE id = ?", [(number,) for number, _, _ in rows])
         level += 1
-        _write_cells(db, layout, width, level, merged([unpack_cells(data, width) for _, _, data in rows]))
+        _write_cells(db, layout, width, level, merged([unpack_cells(data, width) for _, _, data in rows], width))

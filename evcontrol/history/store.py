@@ -24,6 +24,8 @@ RETRY_S = 1.0
 """Real time between two attempts while the disk refuses."""
 SEAL_RETRY_S = 60.0
 """Time before sealing is tried again after it failed."""
+SEALED_AT_ONCE = 8
+"""Stretches of frames between two commits."""
 BUFFER_FRAMES = 50_000
 BUFFER_READINGS = 5_000_000
 """What is held in memory while the disk refuses; beyond it scans are dropped and recorded as a gap."""
@@ -220,7 +222,9 @@ class Historian:
         if self._file is None or self._sealing_rests > self._clock.monotonic():
             return
         try:
-            self._file.seal()
+            for _ in range(SEALED_AT_ONCE):
+                if not self._file.seal():
+                    break
         except (sqlite3.Error, OSError, ValueError) as error:
             self._sealing_rests = self._clock.monotonic() + SEAL_RETRY_S
             _log.error("history cannot be compressed", error=str(error))

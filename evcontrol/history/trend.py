@@ -13,7 +13,7 @@ import numpy.typing as npt
 from evcontrol.history.aggregate import aggregate
 from evcontrol.history.cell_blob import EVERY
 from evcontrol.history.month_reader import Layout, MonthReader, opened
-from evcontrol.history.rollup import WIDTHS, Cells, grouped
+from evcontrol.history.rollup import WIDTHS, Cells, merged
 from evcontrol.quality import BAD, QualityArray, good_mask
 from evcontrol.signals import FloatArray, Tag, TagKind, TimeArray
 
@@ -74,54 +74,62 @@ class Window:
 class _Sums:
     """What is known so far of each part (rows) and tag (columns)."""
 
-    def __init__(self, window: Window, tags: int) -> None:
+    def __init__(self, window: Window, tags: int, columns: tuple[str, ...]) -> None:
         shape = (window.count, tags)
         self._window = window
+        self._counted = "first" in columns
         self.weight = np.zeros(shape, dtype=np.int64)
         self.total = np.zeros(shape)
-        self.low, self.high, self.first, self.last = (np.full(shape, np.nan) for _ in range(4))
-        self.readings, self.good, self.bad = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+        self.low, self.high = np.full(shape, np.nan), np.full(shape, np.nan)
         self.quality = np.zeros(shape, dtype=np.uint32)
+        more = shape if self._counted else (window.count, 0)
+        self.first, self.last = np.full(more, np.nan), np.full(more, np.nan)
+        self.good, self.bad = np.zeros(more, dtype=np.int64), np.zeros(more, dtype=np.int64)
 
     def add(self, cells: Cells, slots: Sequence[int]) -> None:
-        """Add cells of the tags in ``slots``; they come in order of time."""
-        if len(cells.start) == 0:
-            return
-        parts = (cells.start - self._window.start) // self._window.width
-        cells = grouped(cells, parts)
-        at = np.ix_(cells.start, np.array(slots))
+        """Add cells as wide as the parts, of the tags in ``slots``; what comes later is later."""
+        at = _place((cells.start - self._window.start) // self._window.width, slots)
         self.weight[at] += cells.weight
         self.total[at] += np.where(cells.weight > 0, cells.mean * cells.weight, 0.0)
         self.low[at] = np.fmin(self.low[at], cells.low)
         self.high[at] = np.fmax(self.high[at], cells.high)
-        self.readings[at] += cells.readings
         self.quality[at] = np.maximum(self.quality[at], cells.quality)
-        if len(cells.first):
+        if self._counted:
             self.first[at] = np.where(np.isnan(self.first[at]), cells.first, self.first[at])
             self.last[at] = np.where(np.isnan(cells.last), self.last[at], cells.last)
             self.good[at] += cells.good
             self.bad[at] += cells.bad
 
-    def of(self, slot: int, unit: str) -> Trend:
-        """The trend of one tag."""
-        weight, low, high = self.weight[:, slot], self.low[:, slot], self.high[:, slot]
-        mean = np.full(len(weight), np.nan)
-        some = weight > 0
-        mean[some] = np.clip(self.total[some, slot] / weight[some], low[some], high[some])
-        nothing = (weight == 0) & (self.readings[:, slot] == 0) & (self.quality[:, slot] == 0)
-        return Trend(
-            t=self._window.start + np.arange(self._window.count, dtype=np.int64) * self._window.width,
-            width=self._window.width,
-            mean=mean,
-            low=low,
-            high=high,
-            first=self.first[:, slot],
-            last=self.last[:, slot],
-            good=self.good[:, slot],
-            bad=self.bad[:, slot],
-            q=np.where(nothing, BAD, self.quality[:, slot]).astype(np.uint32),
-            unit=unit,
-        )
+    def trends(self, tags: Mapping[str, Tag]) -> dict[str, Trend]:
+        """The trend of each tag."""
+        mean = np.full(self.weight.shape, np.nan)
+        np.divide(self.total, self.weight, out=mean, where=self.weight > 0)
+        mean = np.clip(mean, self.low, self.high)
+        nothing = (self.weight == 0) & (self.quality == 0)
+        quality = np.where(nothing, np.uint32(BAD), self.quality)
+        columns: list[Any] = [np.ascontiguousarray(c.T) for c in (mean, self.low, self.high, quality)]
+        more: list[Any] = [np.ascontiguousarray(c.T) for c in (self.first, self.last, self.good, self.bad)]
+        nothing_asked: list[Any] = [np.full(self._window.count, np.nan)] * 2 + [
+            np.zeros(self._window.count, dtype=np.int64)
+        ] * 2
+        t = self._window.start + np.arange(self._window.count, dtype=np.int64) * self._window.width
+        found = {}
+        for slot, (name, tag) in enumerate(tags.items()):
+            means, low, high, q = (column[slot] for column in columns)
+            first, last, good, bad = [column[slot] for column in more] if self._counted else nothing_asked
+            trend = Trend(t, self._window.width, means, low, high, first, last, good, bad, q, tag.unit)
+            found[name] = _without_numbers(trend, tag)
+        return found
+
+
+def _place(rows: TimeArray, slots: Sequence[int]) -> Any:
+    """Where to find rows and columns of a matrix; as slices, which cost no copy, where they are neighbours."""
+    row: Any = rows
+    if int(rows[-1] - rows[0]) == len(rows) - 1:
+        row = slice(int(rows[0]), int(rows[-1]) + 1)
+    if list(slots) == list(range(slots[0], slots[0] + len(slots))):
+        return row, slice(slots[0], slots[0] + len(slots))
+    return (row, np.array(slots)) if isinstance(row, slice) else np.ix_(row, np.array(slots))
 
 
 def trend(
@@ -129,12 +137,12 @@ def trend(
 ) -> dict[str, Trend]:
     """The trend of every tag from the month files that hold its time; only of ``columns`` (see ``cell_blob``)."""
     slots = {name: slot for slot, name in enumerate(tags)}
-    sums = _Sums(window, len(tags))
+    sums = _Sums(window, len(tags), columns)
     for path in files:
         with opened(path) as file:
             for layout in file.layouts:
                 _add(file, layout, window, columns, slots, sums)
-    return {name: _without_numbers(sums.of(slot, tags[name].unit), tags[name]) for name, slot in slots.items()}
+    return sums.trends(tags)
 
 
 def from_readings(t: TimeArray, v: FloatArray, q: QualityArray, tag: Tag, start: int, end: int, buckets: int) -> Trend:
@@ -164,8 +172,9 @@ def _add(
     if not positions:
         return
     into = [slots[layout.tags[position].name] for position in positions]
-    for cells in file.cells(layout, window.cell, window.start, window.end, columns, positions):
-        sums.add(cells, into)
+    found = list(file.cells(layout, window.cell, window.start, window.end, columns, positions))
+    if any(len(cells.start) for cells in found):
+        sums.add(merged(found, window.width), into)
 
 
 def _without_numbers(found: Trend, tag: Tag) -> Trend:

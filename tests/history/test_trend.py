@@ -11,6 +11,7 @@ import pytest
 
 from evcontrol.clock import NS, LiveClock
 from evcontrol.history.aggregate import aggregate
+from evcontrol.history.cell_blob import TREND
 from evcontrol.history.month import MonthFile
 from evcontrol.history.reader import HistoryReader
 from evcontrol.history.rollup import WIDTHS
@@ -24,7 +25,7 @@ CELL = WIDTHS[0]
 DAY = 24 * 3600 * NS
 
 
-def write(directory: Path, start: int, count: int, *, step: int = NS, seed: int = 1) -> Path:
+def write(directory: Path, start: int, count: int, *, step: int = NS, seed: int = 1, seal: bool = False) -> Path:
     """A session of readings of two tags, now and then Bad or Uncertain."""
     random = np.random.default_rng(seed)
     file = MonthFile(directory / "2026-03.db", make_tags(), LiveClock())
@@ -35,7 +36,10 @@ def write(directory: Path, start: int, count: int, *, step: int = NS, seed: int 
         frames.append(
             frame(start + i * step + int(random.integers(0, step // 10)), v.tolist(), q.tolist(), index=(0, 1))
         )
-    file.write(frames)
+    for at in range(0, count, 100):
+        file.write(frames[at : at + 100])
+        while seal and file.seal():
+            pass
     file.close()
     return directory / "2026-03.db"
 
@@ -63,11 +67,14 @@ def expected(directory: Path, tag: str, found: Trend) -> None:
 @pytest.mark.parametrize("sealed", [False, True])
 @pytest.mark.parametrize("buckets", [3, 10, 40])
 def test_cells_give_what_the_readings_give(tmp_path: Path, sealed: bool, buckets: int) -> None:
-    file = write(tmp_path, START, 2500)
-    if sealed:
-        assert seal_all(file, at_once=False) >= 5
+    file = write(tmp_path, START, 2500, seal=sealed)
+    with closing(sqlite3.connect(file)) as db:
+        assert db.execute("SELECT count(*) FROM chunks").fetchone()[0] >= 5 * sealed
     found = HistoryReader(tmp_path).trend(["TEMP", "FLOW"], START, START + 2500 * NS, buckets)
     assert all(one.width % CELL == 0 for one in found.values())
+    drawn = HistoryReader(tmp_path).trend(["FLOW"], START, START + 2500 * NS, buckets, TREND)["FLOW"]
+    for name in ("mean", "low", "high", "q"):
+        np.testing.assert_allclose(getattr(drawn, name), getattr(found["FLOW"], name), rtol=1e-12)
     for tag, one in found.items():
         expected(tmp_path, tag, one)
 

@@ -12,6 +12,7 @@ from evcontrol.api.guard import Reader, TheDesk
 from evcontrol.api.problem import RefusedError
 from evcontrol.api.schema import SERIES_MEDIA_TYPE, Series, pack_series
 from evcontrol.clock import NS
+from evcontrol.history.cell_blob import TREND
 from evcontrol.history.reader import HistoryReader
 from evcontrol.history.rollup import WIDTHS
 from evcontrol.quality import QualityArray
@@ -55,7 +56,7 @@ async def history(
 def _packed(reader: HistoryReader, tags: list[str], start: int, end: int, buckets: int | None) -> bytes:
     if buckets is None:
         return pack_series(_series(name, c.unit, c.t, c.v, c.q) for name, c in reader.raw(tags, start, end).items())
-    means = reader.trend(tags, start, end, buckets)
+    means = reader.trend(tags, start, end, buckets, TREND)
     return pack_series(_series(name, a.unit, a.t, a.mean, a.q) for name, a in means.items())
 
 
