@@ -213,7 +213,8 @@ class _File:
         except ValueError as error:  # a damaged row must not stop those behind it
             yield Item(b"", self.path.name, f"frame {number}", t, wall, f"unreadable: {error}")
             return
-        yield Item(line, self.path.name, f"frame {number}", t, wall)
+        if line:
+            yield Item(line, self.path.name, f"frame {number}", t, wall)
         for tag, why in misfits:
             yield Item(b"", self.path.name, f"frame {number} {tag}", t, wall, f"{tag}: {why}")
 

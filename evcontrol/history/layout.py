@@ -108,6 +108,7 @@ def describe_tags(tags: Sequence[Tag]) -> str:
                 "labels": list(tag.labels),
                 "record": tag.record,
                 "decimals": tag.decimals,
+                **({"deadband": tag.deadband, "max_interval_s": tag.max_interval_s} if tag.max_interval_s else {}),
             }
             for tag in tags
         ],

@@ -83,7 +83,7 @@ class FrameLines:
     def line(
         self, t: int, values: Sequence[float], quality: Sequence[int], texts: Mapping[int, str]
     ) -> tuple[bytes, list[Misfit]]:
-        """The line of one frame at ``t`` (UTC ns), and the readings that it cannot hold."""
+        """The line of one frame at ``t`` (UTC ns), empty when nothing of it was kept; the readings it cannot hold."""
         parts: list[str] = []
         misfits: list[Misfit] = []
         for (name, q_name, kind, tag), value, q in zip(self._fields, values, quality, strict=True):
@@ -95,7 +95,7 @@ class FrameLines:
                 except NoMatchError as error:
                     misfits.append((tag, str(error)))
             parts.append(f"{q_name}{q}i")
-        return f"{self._head}{','.join(parts)} {t}".encode("utf-8", "replace"), misfits
+        return f"{self._head}{','.join(parts)} {t}".encode("utf-8", "replace") if parts else b"", misfits
 
 
 def key(text: str) -> str:

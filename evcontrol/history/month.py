@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from evcontrol.clock import Clock, ClockKind
 from evcontrol.history.layout import ADDED, FORMAT, NOT_KEPT, SEALED_TABLES, TABLES, Gap, describe_tags
+from evcontrol.history.on_change import OnChange
 from evcontrol.history.seal import STRETCH, seal_next
 from evcontrol.signals import Frame, TagKind, TagTable
 
@@ -28,6 +30,7 @@ class MonthFile:
         self._simulated = simulated or clock.kind is not ClockKind.LIVE
         self._layouts: dict[tuple[str, bytes], _Layout] = {}
         self._texts: set[int] = set()
+        self._on_change = OnChange(tags)
         self._unsealed = STRETCH
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
         try:
@@ -46,7 +49,7 @@ class MonthFile:
                 if isinstance(item, Gap):
                     self._write_gap(item)
                 else:
-                    rows.append(self._row(item))
+                    rows.append(self._row(self._on_change.thinned(_told(item))))
             self._db.executemany(
                 "INSERT INTO frames (layout, t, wall, value, quality, source) VALUES (?, ?, ?, ?, ?, ?)", rows
             )
@@ -142,6 +145,13 @@ class _Layout:
         self.texts = texts
 
 
+def _told(frame: Frame) -> Frame:
+    """A device may say any code, even the one by which files mark what was not kept."""
+    if (frame.quality == NOT_KEPT).any():
+        return replace(frame, quality=np.minimum(frame.quality, NOT_KEPT - 1))
+    return frame
+
+
 def _value(frame: Frame) -> bytes:
     return frame.value.astype("<f8", copy=False).tobytes()
 
@@ -150,8 +160,7 @@ def _quality(frame: Frame) -> int | bytes | None:
     raw = frame.quality.tobytes()
     if not raw.strip(b"\0"):
         return None
-    quality = np.minimum(frame.quality, NOT_KEPT - 1)  # a device may say anything, and yet it was kept
-    first = int(quality[0])
-    if (quality == first).all():
+    first = int(frame.quality[0])
+    if (frame.quality == first).all():
         return first
-    return np.asarray(quality, dtype="<u4").tobytes()
+    return np.asarray(frame.quality, dtype="<u4").tobytes()

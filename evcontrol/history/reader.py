@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evcontrol.clock import NS
 from evcontrol.history.aggregate import Aggregate, aggregate
 from evcontrol.history.cell_blob import EVERY
 from evcontrol.history.layout import NOT_KEPT, Gap, month_files, month_of
@@ -134,8 +135,11 @@ class HistoryReader:
 
     def aggregate(self, tags: Sequence[str], start: int, end: int, buckets: int) -> dict[str, Aggregate]:
         """Time-weighted means, lowest and highest values over Good readings in equal parts of a range."""
-        columns = self.raw(tags, start, end)
-        return {name: aggregate(c.t, c.v, c.q, c.unit, start, end, buckets) for name, c in columns.items()}
+        meant = self.definitions(tags, start, end)
+        return {
+            name: aggregate(c.t, c.v, c.q, c.unit, start, end, buckets, round(meant[name].max_interval_s * NS))
+            for name, c in self.raw(tags, start, end).items()
+        }
 
     def trend(
         self, tags: Sequence[str], start: int, end: int, buckets: int, columns: tuple[str, ...] = EVERY

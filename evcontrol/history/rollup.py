@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evcontrol.clock import NS
+from evcontrol.history.layout import NOT_KEPT
 from evcontrol.quality import BAD, QualityArray, good_mask
 from evcontrol.signals import FloatArray, TimeArray
 
@@ -112,8 +113,9 @@ def make_cells(
 
 def filled(values: FloatArray, quality: QualityArray, own: BoolArray) -> tuple[FloatArray, QualityArray]:
     """Values and codes with what was kept last, and still held, where nothing was kept."""
-    rows = np.where(own, np.arange(len(own))[:, None], -1)
-    last = np.maximum.accumulate(rows, axis=0)
+    told = own.copy()
+    told[0] |= ~np.isnan(values[0]) | (quality[0] != NOT_KEPT)  # what was kept before the first of these frames
+    last = np.maximum.accumulate(np.where(told, np.arange(len(own))[:, None], -1), axis=0)
     known = last >= 0
     at = np.maximum(last, 0)
     held = np.where(known, np.take_along_axis(values, at, axis=0), np.nan)

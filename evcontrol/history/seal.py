@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -18,6 +18,7 @@ from evcontrol.history.aggregate import held_until
 from evcontrol.history.cell_blob import pack_cells, unpack_cells
 from evcontrol.history.layout import BLOCKS_IN_CHUNK
 from evcontrol.history.rollup import LONGEST_HOLD, NEVER, WIDTHS, Cells, filled, make_cells, merged
+from evcontrol.history.sealed import chunk_of, columns
 from evcontrol.quality import BAD, QualityArray
 from evcontrol.signals import FloatArray, TimeArray
 
@@ -94,6 +95,8 @@ class _Readings:
     quality: QualityArray
     source: TimeArray | None
     sourced: codec.BoolArray
+    held: tuple[FloatArray, QualityArray] | None = None
+    """What was kept last of each tag before these frames."""
 
 
 def _seal_layout(db: sqlite3.Connection, layout: int, stretch: tuple[int, int], rows: Sequence[_Row]) -> None:
@@ -101,9 +104,11 @@ def _seal_layout(db: sqlite3.Connection, layout: int, stretch: tuple[int, int], 
     following = db.execute(
         "SELECT min(t) FROM frames WHERE layout = ? AND id > ? AND t > ?", (layout, stretch[1], int(found.t.max()))
     ).fetchone()[0]
+    before = db.execute("SELECT max(id) FROM chunks WHERE layout = ?", (layout,)).fetchone()[0]
+    held = _held(db, before, found)
     _write_chunk(db, layout, stretch, found)
     for width in WIDTHS:
-        _write_cells(db, layout, width, 0, _cells(found, following, width))
+        _write_cells(db, layout, width, 0, _cells(held, following, width))
         _merge_cells(db, layout, width)
 
 
@@ -128,6 +133,20 @@ def _readings(rows: Sequence[_Row]) -> _Readings:
         source=times.reshape(-1, tags) if sourced.any() else None,
         sourced=sourced,
     )
+
+
+def _held(db: sqlite3.Connection, before: int | None, found: _Readings) -> _Readings:
+    """With what was kept last in the chunk before of the tags of which the first frame tells nothing."""
+    silent = np.flatnonzero(~codec.kept(found.quality[0])).tolist()
+    if before is None or not silent:
+        return found
+    values, codes = np.full(found.values.shape[1], np.nan), np.zeros(found.values.shape[1], dtype=np.uint32)
+    chunk = chunk_of(db, before)
+    for position, (v, q) in zip(silent, columns(db, chunk, silent), strict=True):
+        kept = np.flatnonzero(codec.kept(q))
+        if len(kept):
+            values[position], codes[position] = v[kept[-1]], q[kept[-1]]
+    return replace(found, held=(values, codes))
 
 
 def _write_chunk(db: sqlite3.Connection, layout: int, stretch: tuple[int, int], found: _Readings) -> None:
@@ -175,6 +194,9 @@ def _cells(found: _Readings, following: int | None, width: int) -> Cells:
     t, values, quality = found.t[order], found.values[order], found.quality[order]
     own = codec.kept(quality)
     if not own.all():
+        if found.held is not None:
+            held, codes = found.held
+            values[0], quality[0] = np.where(own[0], values[0], held), np.where(own[0], quality[0], codes)
         values, quality = filled(values, quality, own)
     until = np.minimum(held_until(t, NEVER if following is None else following), t + LONGEST_HOLD)
     return make_cells(t, until, values, quality, own, width)

@@ -51,6 +51,13 @@ def chunks(db: sqlite3.Connection, layout: int, start: int, end: int) -> Iterato
         yield _chunk(*row)
 
 
+def chunk_of(db: sqlite3.Connection, number: int) -> Chunk:
+    """A chunk by its number; ValueError for a damaged one."""
+    sql = "SELECT id, layout, first, last, count, t, row, wall FROM chunks WHERE id = ?"
+    row = db.execute(sql, (number,)).fetchone()
+    return _chunk(*row)
+
+
 def stretch_after(db: sqlite3.Connection, frame: int) -> list[Chunk]:
     """The chunks of the first stretch that holds frames with a number above ``frame``; none when there is no such."""
     found = db.execute("SELECT min(last) FROM chunks WHERE last > ?", (frame,)).fetchone()[0]

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from evcontrol.clock import NS
 from evcontrol.history.aggregate import aggregate
 from evcontrol.history.cell_blob import EVERY
 from evcontrol.history.month_reader import Layout, MonthReader, opened
@@ -147,7 +148,7 @@ def trend(
 
 def from_readings(t: TimeArray, v: FloatArray, q: QualityArray, tag: Tag, start: int, end: int, buckets: int) -> Trend:
     """The trend of one tag in exactly equal parts, from its readings in order of time."""
-    means = aggregate(t, v, q, tag.unit, start, end, buckets)
+    means = aggregate(t, v, q, tag.unit, start, end, buckets, round(tag.max_interval_s * NS))
     part = np.searchsorted(means.t, t, side="right") - 1
     good = good_mask(q)
     n_good, n_bad = (np.bincount(part[which], minlength=buckets).astype(np.int64) for which in (good, q >= BAD))

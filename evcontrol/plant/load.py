@@ -166,8 +166,23 @@ class _Loader:
             self._wrong(where, f"unknown device {section.device!r}{nearest(section.device, self._file.devices)}")
         if section.write is not None and section.device is None:
             self._wrong(where, f"tag {name!r} has no device and cannot be written")
+        kept = section.on_change
+        if kept is not None and section.record:
+            what = f"tag {name!r}: a tag of the batch record is kept at every scan; set record: false"
+            self._wrong((*where, "on_change"), what)
         return Tag(
-            name, index, unit, section.kind, low, high, section.description, labels, section.record, section.decimals
+            name=name,
+            index=index,
+            unit=unit,
+            kind=section.kind,
+            low=low,
+            high=high,
+            description=section.description,
+            labels=labels,
+            record=section.record,
+            decimals=section.decimals,
+            deadband=0.0 if kept is None else kept.deadband,
+            max_interval_s=0.0 if kept is None else kept.max_interval,
         )
 
     def _devices(self, tags: TagTable) -> dict[str, DeviceSpec]:

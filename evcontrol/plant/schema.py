@@ -77,7 +77,15 @@ class TagSection(Section):
     description: str = ""
     decimals: Annotated[int, Field(ge=0, le=9)] = 2
     record: bool = True
+    on_change: OnChangeSection | None = None
     write: WriteSection | None = None
+
+
+class OnChangeSection(Section):
+    """``on_change:`` of a tag that is no batch record: kept only then; the deadband in the tag's unit."""
+
+    deadband: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    max_interval: Annotated[Seconds, Field(gt=0)]
 
 
 class WindowSection(Section):

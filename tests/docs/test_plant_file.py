@@ -21,6 +21,7 @@ TABLES: dict[str, type[schema.Section]] = {
     "## Top level": schema.PlantFile,
     "## devices": schema.DeviceSection,
     "## tags": schema.TagSection,
+    "Under `on_change`:": schema.OnChangeSection,
     "Under `rate` and `spread`:": schema.WindowSection,
     "Under `write`:": schema.WriteSection,
     "## units": schema.UnitSection,
