@@ -250,10 +250,12 @@ class Engine:
             "SYS.SPEED": self.clock.speed,
             "SYS.SCAN_LATE": max(0.0, scan.late_ms),
             "SYS.HISTORY_LAG": self.historian.lag_s,
+            "SYS.HISTORY_REFUSED": float(bool(self._history_trouble())),
             "SYS.FORWARD_STATE": forward.state.value,
             "SYS.FORWARD_REASON": forward.reason,
             "SYS.FORWARD_LAG": forward.lag_s(scan.wall),
             "SYS.FORWARD_RATE": forward.rate,
+            "SYS.FORWARD_ERRORS": float(forward.errors),
             "SYS.FORWARD_QUARANTINE": float(forward.quarantined),
         }
         for name, value in tags.items():

@@ -60,7 +60,7 @@ class Historian:
         self._clock = clock
         self._simulated = simulated
         self._virtual = clock.kind is ClockKind.VIRTUAL
-        self._buffer_frames = buffer_frames
+        self.buffer_frames = buffer_frames
         self._waiting: deque[Frame | Gap] = deque()
         self._in_hand: deque[Frame | Gap] = deque()
         self._readings_in = 0
@@ -147,7 +147,7 @@ class Historian:
     def _is_full(self, frames: int, readings: int) -> bool:
         waiting = len(self._waiting) + len(self._in_hand)
         pending = self._readings_in - self._readings_out
-        return waiting + frames > self._buffer_frames or pending + readings > BUFFER_READINGS
+        return waiting + frames > self.buffer_frames or pending + readings > BUFFER_READINGS
 
     def _lose(self, t: int) -> None:
         if self._lost is None:

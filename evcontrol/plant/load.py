@@ -48,6 +48,7 @@ from evcontrol.signals import Tag, TagKind, TagTable
 from evcontrol.units import UnitError, convert, divide, parse
 from evcontrol.yaml_source import Document, Mistake, SourceError, nearest
 
+ENGINE_UNIT = "SYS"
 DEFAULT_TIMEOUT_S = 1.0
 SAFE_DEFAULT = "default"
 
@@ -431,7 +432,8 @@ class _Loader:
         )
 
     def _alarm(self, name: str, section: AlarmSection, symbols: Mapping[str, Symbol]) -> AlarmSpec:
-        unit = self._owner_unit(("alarms", name), name)
+        # The engine's own alarms stand beside the units'.
+        unit = ENGINE_UNIT if name.startswith(f"{ENGINE_UNIT}.") else self._owner_unit(("alarms", name), name)
         self._condition(("alarms", name, "when"), section.when, symbols)
         if section.only_while:
             self._condition(("alarms", name, "only_while"), section.only_while, symbols)
