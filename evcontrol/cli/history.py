@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,12 +15,14 @@ import numpy as np
 import typer
 
 from evcontrol import quality
+from evcontrol.batch.spans import Span, UnknownSpanError, find_span
 from evcontrol.cli.connect import DEFAULT_DATA, Data
 from evcontrol.cli.fault import WRONG_USE, CliError
 from evcontrol.cli.output import AsJson, print_json, print_table, say
 from evcontrol.clock import NS, iso
 from evcontrol.history.export import iso_ns, to_csv
 from evcontrol.history.layout import Gap
+from evcontrol.history.parquet import to_parquet
 from evcontrol.history.reader import Column, HistoryError, HistoryReader, UnknownTagError
 from evcontrol.history.trend import Trend
 from evcontrol.signals import FloatArray, Tag, TagKind
@@ -30,6 +33,12 @@ DEFAULT_PARTS = 20
 
 Tags = Annotated[list[str] | None, typer.Option("--tag", "-t", help="A tag; give it again for more.")]
 From = Annotated[str, typer.Option("--from", help="First process time, ISO 8601; without a zone it is UTC.")]
+Batch = Annotated[str, typer.Option("--batch", "-b", help="The time of this batch, or where --phase is looked for.")]
+Phase = Annotated[
+    str,
+    typer.Option("--phase", "-p", help="The time of the last such phase: its kind, name or path; of the latest batch."),
+]
+Unit = Annotated[str, typer.Option("--unit", "-u", help="The time of this unit in the batch.")]
 To = Annotated[str, typer.Option("--to", help="Last process time, ISO 8601; without a zone it is UTC.")]
 
 
@@ -38,6 +47,9 @@ def query(
     tag: Tags = None,
     start: From = "",
     end: To = "",
+    batch: Batch = "",
+    phase: Phase = "",
+    unit: Unit = "",
     parts: Annotated[
         int | None, typer.Option("--parts", min=1, help="Show means over so many equal parts of the time.")
     ] = None,
@@ -52,7 +64,7 @@ def query(
     With --json and without --parts every single reading is given.
     """
     with _history(data) as reader:
-        first, last = _range(reader, data, start, end)
+        first, last, _ = _range(reader, data, start, end, _Asked(batch, phase, unit))
         if not tag:
             _list_tags(reader.tags(), first, last, json)
             return
@@ -72,14 +84,21 @@ def export(
     tag: Tags = None,
     start: From = "",
     end: To = "",
+    batch: Batch = "",
+    phase: Phase = "",
+    unit: Unit = "",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write.", show_default="stdout")] = None,
     data: Data = DEFAULT_DATA,
     json: AsJson = False,
 ) -> None:
-    """Write every reading as CSV (with --json as JSON), with units and qualities; without a tag, of all tags."""
+    """Write every reading as CSV (with --json as JSON), with units, qualities and gaps.
+
+    Without a tag, of all tags; with --batch, --phase or --unit, of those of its units. To a FILE.parquet as Parquet.
+    """
     with _history(data) as reader:
-        first, last = _range(reader, data, start, end)
+        first, last, span = _range(reader, data, start, end, _Asked(batch, phase, unit))
         names = tag or [one.name for one in reader.tags()]
+        names = names if tag or span is None else span.tags_of(names)
         if json:
             if out is not None:
                 raise CliError("--json writes to standard output: leave out --out", status=WRONG_USE)
@@ -88,8 +107,11 @@ def export(
         elif out is None:
             to_csv(reader, names, first, last, sys.stdout)
         else:
-            with out.open("w", encoding="utf-8", newline="") as file:
-                to_csv(reader, names, first, last, file)
+            if out.suffix == ".parquet":
+                to_parquet(reader, names, first, last, out)
+            else:
+                with out.open("w", encoding="utf-8", newline="") as file:
+                    to_csv(reader, names, first, last, file)
             say(f"{len(names)} tags from {iso(first)} to {iso(last)} are in {out}")
 
 
@@ -114,15 +136,31 @@ def _history(data: Path) -> Iterator[HistoryReader]:
         raise CliError(str(error)) from error
 
 
-def _range(reader: HistoryReader, data: Path, start: str, end: str) -> tuple[int, int]:
-    span = reader.span()
-    if span is None:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the journal is asked for; empty for nothing."""
+
+    batch: str
+    phase: str
+    unit: str
+
+
+def _range(reader: HistoryReader, data: Path, start: str, end: str, asked: _Asked) -> tuple[int, int, Span | None]:
+    """First and last time, and what of the batch it is."""
+    everything = reader.span()
+    if everything is None:
         raise CliError(f"there are no readings in {data / 'history'}")
-    first = parse_time(start) if start else span[0]
-    last = parse_time(end) if end else span[1]
+    span = None
+    if asked.batch or asked.phase or asked.unit:
+        try:
+            span = find_span(data, asked.batch, asked.phase, asked.unit)
+        except UnknownSpanError as error:
+            raise CliError(str(error)) from error
+    first = parse_time(start) if start else everything[0] if span is None else span.start
+    last = parse_time(end) if end else everything[1] if span is None or span.open else span.end
     if last < first:
         raise CliError(f"the time ends ({iso(last)}) before it begins ({iso(first)})", status=WRONG_USE)
-    return first, last
+    return first, last, span
 
 
 def _list_tags(tags: Sequence[Tag], first: int, last: int, json: bool) -> None:
