@@ -17,13 +17,12 @@ from pathlib import Path
 
 from evcontrol.clock import LiveClock
 from evcontrol.history.carry import Answer, Carrier, Verdict
-from evcontrol.history.cursor import Cursor, Item
+from evcontrol.history.cursor import CURSOR_FILE, Cursor, Item
 from evcontrol.history.follow import DAMAGED, Batch, Follower
 from evcontrol.history.forward_state import ForwardState, ForwardStatus
 from evcontrol.history.line import Lines
 from evcontrol.history.target import Target
 
-CURSOR_FILE = "forward.db"
 HISTORY_DIRECTORY = "history"
 RATE_WINDOW_S = 5.0
 LOOK_S = 0.25

@@ -15,6 +15,7 @@ from drivers.driver import BoundPoint, DriverType, Model
 from drivers.registry import UnknownDriverError, driver_type
 from evcontrol.clock import LiveClock
 from evcontrol.expression import ExpressionError, Symbol, compile_condition, compile_value
+from evcontrol.history.retention import Retention
 from evcontrol.history.target import Target
 from evcontrol.plant.influx import PlacedSection, forwarding_mistakes, make_target, read_section, refuse_token
 from evcontrol.plant.model import (
@@ -35,6 +36,7 @@ from evcontrol.plant.model import (
 from evcontrol.plant.schema import (
     AlarmSection,
     DeviceSection,
+    HistorySection,
     InterlockSection,
     LoopSection,
     ModuleSection,
@@ -130,6 +132,7 @@ class _Loader:
             modules={name: _module(name, section) for name, section in self._file.modules.items()},
             symbols=symbols,
             target=self._target(tags),
+            retention=_retention(self._file.history),
         )
         if not self._file.scan > 0:
             self._wrong(("scan",), "the scan must be longer than 0 s")
@@ -483,6 +486,10 @@ class _Loader:
             )
         except errors as error:
             self._wrong(where, str(error))
+
+
+def _retention(section: HistorySection | None) -> Retention | None:
+    return None if section is None else Retention(section.keep or 0.0, round((section.most_gb or 0.0) * 1e9))
 
 
 def _module(name: str, section: ModuleSection) -> ModuleSpec:

@@ -208,6 +208,13 @@ class InfluxSection(Section):
     batch_lines: Annotated[int, Field(ge=1, le=10_000)] = 500
 
 
+class HistorySection(Section):
+    """``history:``, how long readings stay on the local disk."""
+
+    keep: Annotated[Seconds, Field(gt=0)] | None = None
+    most_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+
 class PlantFile(Section):
     """The whole file."""
 
@@ -222,6 +229,7 @@ class PlantFile(Section):
     alarms: dict[str, AlarmSection] = {}
     modules: dict[str, ModuleSection] = {}
     influxdb: InfluxSection | None = None
+    history: HistorySection | None = None
 
 
 TagSection.model_rebuild()

@@ -33,6 +33,7 @@ TABLES: dict[str, type[schema.Section]] = {
     "## interlocks": schema.InterlockSection,
     "## alarms": schema.AlarmSection,
     "## influxdb": schema.InfluxSection,
+    "## history": schema.HistorySection,
 }
 
 
