@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from evcontrol.clock import NS, LiveClock
+from evcontrol.history.cell_blob import TREND
 from evcontrol.history.month import MonthFile
 from evcontrol.history.reader import HistoryReader
 from evcontrol.history.store import Historian
@@ -57,43 +58,56 @@ def keeping(data: Path) -> None:
     """Readings on the disk per second of one core: frames of many tags, and frames of one."""
     for name, width, scans in (("wide", WIDE_TAGS, 3000), ("one tag", 1, 200_000)):
         frames = list(noisy(width, scans))
-        real, used, sealed = asyncio.run(keep(data / name, width, frames))
-        readings = width * scans
-        print(
-            f"{name:8} {readings / used:12,.0f} readings/s, {scans / used:10,.0f} frames/s of one core "
-            f"({readings / real:,.0f}/s of real time), {100 * sealed:.0f} % of them sealed meanwhile"
-        )
-        real, used = plain(data / f"{name}.db", frames[: max(20, scans // 20)])
-        readings = readings // len(frames) * max(20, scans // 20)
-        print(f"{'':8} {readings / used:12,.0f} readings/s in plain rows")
+        print(f"frames of {width} tags, a second of one core:")
+        used = append(data / f"{name} appended", width, frames)
+        print(f"  appended            {width * scans / used:12,.0f} readings, {scans / used:10,.0f} frames")
+        used, sealed = asyncio.run(keep(data / name, width, frames))
+        print(f"  appended and sealed {width * scans / used:12,.0f} readings, {scans / used:10,.0f} frames "
+              f"({100 * sealed:.0f} % of them sealed)")  # fmt: skip
+        some = max(20, scans // 20)
+        used = plain(data / f"{name}.db", frames[:some])
+        print(f"  plain rows          {width * some / used:12,.0f} readings, {some / used:10,.0f} frames")
 
 
-async def keep(directory: Path, width: int, frames: list[Frame]) -> tuple[float, float, float]:
-    """Real and CPU seconds until all of it is on the disk, and how much of it was sealed."""
+def append(directory: Path, width: int, frames: list[Frame]) -> float:
+    """CPU seconds until all of it is on the disk as it came."""
+    directory.mkdir()
+    file = MonthFile(directory / MONTH, tags_of(width), LiveClock())
+    gc.collect()
+    used = time.process_time()
+    for at in range(0, len(frames), SCANS_AT_ONCE):
+        file.write(frames[at : at + SCANS_AT_ONCE])
+    used = time.process_time() - used
+    file.close()
+    return used
+
+
+async def keep(directory: Path, width: int, frames: list[Frame]) -> tuple[float, float]:
+    """CPU seconds until all of it is on the disk and most of it sealed, and how much of it was."""
     historian = Historian(directory, tags_of(width), LiveClock(), buffer_frames=10**9)
     gc.collect()
-    real, used = time.perf_counter(), time.process_time()
+    used = time.process_time()
     for at in range(0, len(frames), SCANS_AT_ONCE):
         for frame in frames[at : at + SCANS_AT_ONCE]:
             historian.keep(frame.t, frame.wall, [frame])
         await historian.flush()
-    real, used = time.perf_counter() - real, time.process_time() - used
+    used = time.process_time() - used
     if historian.trouble:
         raise SystemExit(historian.trouble)
     await historian.close()
     with closing(sqlite3.connect(directory / MONTH)) as db:
         (hot,) = db.execute("SELECT count(*) FROM frames").fetchone()
-    return real, used, 1 - hot / len(frames)
+    return used, 1 - hot / len(frames)
 
 
-def plain(path: Path, frames: Iterable[Frame]) -> tuple[float, float]:
-    """Real and CPU seconds for the same in plain rows."""
+def plain(path: Path, frames: Iterable[Frame]) -> float:
+    """CPU seconds for the same in plain rows."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("CREATE TABLE readings (tag INTEGER, t INTEGER, value REAL, quality INTEGER)")
         db.execute("CREATE INDEX by_tag ON readings (tag, t)")
-        real, used = time.perf_counter(), time.process_time()
+        used = time.process_time()
         every = list(frames)
         for at in range(0, len(every), 100):
             db.execute("BEGIN")
@@ -104,7 +118,7 @@ def plain(path: Path, frames: Iterable[Frame]) -> tuple[float, float]:
                 )  # fmt: skip
                 db.executemany("INSERT INTO readings VALUES (?, ?, ?, ?)", rows)
             db.execute("COMMIT")
-        return time.perf_counter() - real, time.process_time() - used
+        return time.process_time() - used
 
 
 # -- bytes -------------------------------------------------------------------------------------------------------------
@@ -200,16 +214,16 @@ def trends(data: Path, days: int, scan_s: float) -> None:
     reader, end = HistoryReader(data), START + days * DAY_S * NS
     names = tags.names()
     for name, wanted in (("200 tags", names), ("one tag", names[:1])):
-        taken = []
-        for _ in range(5):
-            began = time.perf_counter()
-            found = reader.trend(wanted, START, end, TREND_BUCKETS)
-            taken.append(time.perf_counter() - began)
+        taken, cpu = [], []
+        for _ in range(7):
+            began, used = time.perf_counter(), time.process_time()
+            found = reader.trend(wanted, START, end, TREND_BUCKETS, TREND)
+            taken.append(1e3 * (time.perf_counter() - began))
+            cpu.append(1e3 * (time.process_time() - used))
         parts = len(next(iter(found.values())).t)
-        print(
-            f"{name}: {1e3 * min(taken):7.1f} ms at best, {1e3 * statistics.median(taken):.1f} in the median, "
-            f"for {days} days in {parts} buckets"
-        )
+        best, median = min(taken), statistics.median(taken)
+        print(f"{name:8} {days} days in {parts} buckets: {best:6.1f} ms at best, {median:6.1f} in the median; "
+              f"{statistics.median(cpu):6.1f} ms of CPU")  # fmt: skip
     plain(data / "plain.db", some)
     with closing(sqlite3.connect(data / "plain.db")) as db:
         began = time.perf_counter()

@@ -93,18 +93,20 @@ def make_cells(
     length = np.minimum(until[row], start + width) - np.maximum(t[row], start)
     made = offset == 0
     q, v, mine = quality[row], values[row], own[row] & made[:, None]
-    held = ~np.isnan(v) & good_mask(q)
-    good = held & mine
+    good = good_mask(q)
+    held = ~np.isnan(v) & good
+    v = v if held.all() else np.where(held, v, np.nan)
+    new = v if mine.all() else np.where(mine, v, np.nan)
     every = Cells(
         start=start,
         weight=np.where(held, length[:, None], 0),
-        mean=np.where(held, v, np.nan),
-        low=np.where(held, v, np.nan),
-        high=np.where(held, v, np.nan),
-        first=np.where(good, v, np.nan),
-        last=np.where(good, v, np.nan),
+        mean=v,
+        low=v,
+        high=v,
+        first=new,
+        last=new,
         readings=mine.astype(np.int64),
-        good=(good_mask(q) & mine).astype(np.int64),
+        good=(good & mine).astype(np.int64),
         bad=((q >= BAD) & mine).astype(np.int64),
         quality=q,
     )

@@ -19,7 +19,7 @@ from evcontrol.history.cell_blob import pack_cells, unpack_cells
 from evcontrol.history.layout import BLOCKS_IN_CHUNK
 from evcontrol.history.rollup import LONGEST_HOLD, NEVER, WIDTHS, Cells, filled, make_cells, merged
 from evcontrol.history.sealed import chunk_of, columns
-from evcontrol.quality import BAD, QualityArray
+from evcontrol.quality import BAD, GOOD, QualityArray
 from evcontrol.signals import FloatArray, TimeArray
 
 STRETCH: Final = 300
@@ -107,8 +107,9 @@ def _seal_layout(db: sqlite3.Connection, layout: int, stretch: tuple[int, int], 
     before = db.execute("SELECT max(id) FROM chunks WHERE layout = ?", (layout,)).fetchone()[0]
     held = _held(db, before, found)
     _write_chunk(db, layout, stretch, found)
+    cells = _cells(held, following, WIDTHS[0])
     for width in WIDTHS:
-        _write_cells(db, layout, width, 0, _cells(held, following, width))
+        _write_cells(db, layout, width, 0, merged([cells], width))
         _merge_cells(db, layout, width)
 
 
@@ -166,13 +167,14 @@ def _write_chunk(db: sqlite3.Connection, layout: int, stretch: tuple[int, int], 
     delta = codec.creeping(found.values).tolist()
     present: codec.BoolArray = found.quality < BAD
     whole: list[bool] = np.all(present, axis=0).tolist()
+    all_good: list[bool] = np.all(found.quality == GOOD, axis=0).tolist()
+    by_tag = np.ascontiguousarray(found.values.T)
     known: dict[bytes, int] = {}
     blocks = []
     for i, kind in enumerate(kinds):
-        values = found.values[:, i]
-        values = np.ascontiguousarray(values if whole[i] or kind == codec.BITS else values[present[:, i]])
+        values = by_tag[i] if whole[i] or kind == codec.BITS else by_tag[i][present[:, i]]
         source = _source(found, i, known)
-        quality = codec.pack_quality(np.ascontiguousarray(found.quality[:, i]))
+        quality = None if all_good[i] else codec.pack_quality(np.ascontiguousarray(found.quality[:, i]))
         blocks.append((chunk * BLOCKS_IN_CHUNK + i, kind, codec.pack_values(values, kind, delta[i]), quality, source))
     db.executemany("INSERT INTO blocks (id, codec, value, quality, source) VALUES (?, ?, ?, ?, ?)", blocks)
 
