@@ -8,11 +8,16 @@ STAMP := .venv/.installed
 demo: $(STAMP)
 	$(BIN)/evcontrol demo
 
+# What runs in real time, on sockets, screens and processes, has the machine to itself; the rest shares it.
+REAL_TIME := $(addprefix tests/,api cli docs drivers history journal packaging simulators ui wire)
+
 test: $(STAMP) test-packages
-	$(BIN)/python -m pytest -m "not full"
+	$(BIN)/python -m pytest -m "not full" -n 2 --dist loadfile $(addprefix --ignore=,$(REAL_TIME))
+	$(BIN)/python -m pytest -m "not full" $(REAL_TIME)
 
 test-full: $(STAMP) test-packages
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(addprefix --ignore=,$(REAL_TIME))
+	$(BIN)/python -m pytest $(REAL_TIME)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

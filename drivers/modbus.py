@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
@@ -11,26 +10,23 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from drivers.connection import (
-    Connection,
     LinkLostError,
     NotSentError,
-    SilentError,
-    UnreadableError,
     Urgency,
     answer_within,
 )
-from drivers.driver import BoundPoint, Link, LinkState, Model, Outcome, WriteResult
+from drivers.device import UNANSWERED, DeviceDriver, all_of
+from drivers.driver import BoundPoint, Link, Model, Outcome, WriteResult
 from drivers.modbus_client import ModbusClient, ModbusRefusedError, connect_tcp
 from drivers.modbus_points import Block, BlockDecoder, ModbusPoint, Table, apart, coalesce
 from drivers.modbus_write import MisfitError, WriteGroup, write_groups
+from drivers.start_counter import StartCounter
 from evcontrol.clock import Clock
 from evcontrol.quality import (
     BAD_CONFIGURATION,
-    BAD_DECODING,
     BAD_DEVICE_FAILURE,
     BAD_NO_COMMUNICATION,
     BAD_NOT_CONNECTED,
-    BAD_TIMEOUT,
     GOOD,
     QualityArray,
 )
@@ -113,7 +109,7 @@ _READS: Final[Mapping[Table, Callable[[ModbusClient, int, int], Awaitable[Sequen
 }
 
 
-class ModbusDriver:
+class ModbusDriver(DeviceDriver[ModbusClient, ModbusOptions, ModbusPoint]):
     """A Modbus TCP device (see :class:`drivers.driver.Driver`).
 
     ``connect`` makes the connection and is replaced for devices in this process (``modbus_client.in_process``). A
@@ -134,73 +130,34 @@ class ModbusDriver:
         connect: Callable[[ModbusOptions], Awaitable[ModbusClient]] | None = None,
         on_link: Callable[[Link], None] | None = None,
     ) -> None:
-        if not isinstance(options, ModbusOptions):
-            raise TypeError(f"device {name}: options are {type(options).__name__}, not ModbusOptions")
-        self._name = name
-        self._options = options
-        self._clock = clock
+        super().__init__(name, options, points, clock, on_link=on_link)
         self.connect: Callable[[ModbusOptions], Awaitable[ModbusClient]] = connect or _connect_tcp
-        self.on_link = on_link
-        self._points = [_modbus_point(name, bound) for bound in points]
-        self._index = np.array([bound.tag.index for bound in points], dtype=np.int32)
-        self._position = {bound.tag.name: i for i, bound in enumerate(points)}
-        self._blocks = coalesce(self._points, options.max_registers, options.max_bits, options.max_gap)
+        limits = self._options
+        self._blocks = coalesce(self._points, limits.max_registers, limits.max_bits, limits.max_gap)
         self._plan = self._blocks
         self._decoders: dict[Block, BlockDecoder] = {}
-        self._start_position = self._position_of_start_counter()
-        self._starts: float | None = None
+        self._start_counter = StartCounter(name, self._options.start_counter, self._position)
         self._beat = 0
         self._watchdog_trouble = ""
-        self._connection: Connection[ModbusClient] = Connection(
-            clock, self._open, self._handshake, options.timeout_s, self._tell_link
-        )
-
-    @property
-    def name(self) -> str:
-        """The device's name in the plant file."""
-        return self._name
-
-    @property
-    def link(self) -> Link:
-        """How the connection is now; the reason of a READY link says when the controller restarted meanwhile."""
-        return self._connection.link
-
-    async def start(self) -> None:
-        """Begin connecting in the background; returns at once."""
-        self._connection.start()
-
-    async def stop(self) -> None:
-        """Close the connection; pending writes end as UNKNOWN."""
-        await self._connection.stop()
 
     async def read(self) -> Frame:
         """Read every point once, within the time-out."""
-        value = np.full(len(self._points), np.nan)
-        quality = np.full(len(self._points), self._unread_quality(), dtype=np.uint32)
+        value, quality = self._unread()
         if self._connection.ready:
             await self._read_plan(value, quality)
             self._watch_starts(value, quality)
-        return Frame(self._clock.now(), self._clock.wall(), self._name, self._index, value, quality)
+        return self._frame(value, quality)
 
-    async def write(self, values: Mapping[str, float]) -> Mapping[str, WriteResult]:
-        """Write values; adjacent registers and coils go in one request.
-
-        All values are checked before the first is sent. After an UNKNOWN outcome nothing more is sent.
-        """
-        for tag in values:
-            if not self._point(tag).writable:
-                raise KeyError(f"tag {tag} of device {self._name} is not writable")
-        if not self._connection.ready:
-            return _all(values, Outcome.REJECTED, f"not connected: {self.link.reason}")
+    async def _send(self, values: Mapping[str, float], deadline: float) -> Mapping[str, WriteResult]:
+        """Adjacent registers and coils go in one request; after an UNKNOWN outcome nothing more is sent."""
         try:
             groups = write_groups(
                 {tag: (self._point(tag), value) for tag, value in values.items()}, self._options.max_registers
             )
         except MisfitError as misfit:
-            return _all(values, Outcome.REJECTED, f"not sent: {misfit}") | {
+            return all_of(values, Outcome.REJECTED, f"not sent: {misfit}") | {
                 misfit.tag: WriteResult(Outcome.REJECTED, str(misfit))
             }
-        deadline = self._deadline()
         results: dict[str, WriteResult] = {}
         stopped = ""
         for group in groups:
@@ -211,7 +168,7 @@ class ModbusDriver:
             )
             if result.outcome is Outcome.UNKNOWN:
                 stopped = f"the outcome of an earlier write is unknown ({result.reason})"
-            results |= dict.fromkeys(group.tags, result)
+            results |= all_of(group.tags, result.outcome, result.reason)
         return results
 
     async def feed_watchdog(self) -> bool:
@@ -236,10 +193,6 @@ class ModbusDriver:
     async def _open(self) -> ModbusClient:
         return await self.connect(self._options)
 
-    def _tell_link(self, link: Link) -> None:
-        if self.on_link is not None:
-            self.on_link(link)
-
     async def _handshake(self, client: ModbusClient) -> str:
         """Find out that the device answers, whether it restarted, and give it its watchdog time."""
         self._plan = self._blocks
@@ -263,9 +216,9 @@ class ModbusDriver:
             return
 
     async def _see_restart(self, client: ModbusClient) -> str:
-        if self._start_position is None:
+        if self._start_counter.position is None:
             return ""
-        point = self._points[self._start_position]
+        point = self._points[self._start_counter.position]
         block = Block(point.table, point.address, point.width, (0,))
         value, quality = np.full(1, np.nan), np.full(1, BAD_NOT_CONNECTED, dtype=np.uint32)
         try:
@@ -275,10 +228,7 @@ class ModbusDriver:
         BlockDecoder([point], block).decode(answer, value, quality)
         if quality[0] != GOOD:
             return "start counter not readable: it is no number"
-        before, self._starts = self._starts, float(value[0])
-        if before is None or before == self._starts:
-            return ""
-        return f"the controller restarted (start counter {before:g} to {self._starts:g})"
+        return self._start_counter.take_up(float(value[0]))
 
     async def _set_watchdog(self, client: ModbusClient) -> str:
         """Write the watchdog time unless the controller has it already; returns what went wrong, in words."""
@@ -308,15 +258,8 @@ class ModbusDriver:
                     todo.extend(reversed(apart(self._points, block)))
                     continue
                 quality[members] = _refusal(refused.code).quality
-            except UnreadableError:
-                quality[members] = BAD_DECODING
-                failure = BAD_NOT_CONNECTED
-            except SilentError:
-                quality[members] = failure = BAD_TIMEOUT
-            except LinkLostError:
-                quality[members] = failure = BAD_NOT_CONNECTED
-            except NotSentError:
-                quality[members] = failure = BAD_TIMEOUT if self._connection.ready else BAD_NOT_CONNECTED
+            except UNANSWERED as error:
+                quality[members] = failure = self._quality_of(error)
             else:
                 self._decoder(block).decode(answer, value, quality)
             done.append(block)
@@ -333,45 +276,18 @@ class ModbusDriver:
 
     def _watch_starts(self, value: FloatArray, quality: QualityArray) -> None:
         """A controller that restarted has lost its watchdog time: connect anew, which sets it."""
-        position = self._start_position
-        if position is None or quality[position] != GOOD or value[position] == self._starts:
-            return
-        if self._starts is None:  # the hand-shake could not read it
-            self._starts = float(value[position])
-            return
-        self._connection.drop(f"the controller restarted (start counter {self._starts:g} to {value[position]:g})")
+        if words := self._start_counter.watch(value, quality):
+            self._connection.drop(words)
 
     async def _write_group(self, group: WriteGroup, deadline: float) -> WriteResult:
         try:
-            await self._connection.ask(group.send, Urgency.WRITE, deadline, outcome=True)
+            return await self._written(group.send, deadline)
         except ModbusRefusedError as refused:
             refusal = _refusal(refused.code)
             return WriteResult(refusal.outcome, f"the device answered: {refusal.words}")
-        except NotSentError as error:
-            return WriteResult(Outcome.REJECTED, f"not sent: {error}")
-        except LinkLostError as error:
-            return WriteResult(Outcome.UNKNOWN, str(error))
-        return WriteResult(Outcome.CONFIRMED)
 
     def _point(self, tag: str) -> ModbusPoint:
-        position = self._position.get(tag)
-        if position is None:
-            raise KeyError(f"device {self._name} has no tag {tag}")
-        return self._points[position]
-
-    def _position_of_start_counter(self) -> int | None:
-        tag = self._options.start_counter
-        if tag is None:
-            return None
-        if tag not in self._position:
-            raise ValueError(f"device {self._name}: start_counter {tag!r} is no tag of this device")
-        return self._position[tag]
-
-    def _unread_quality(self) -> int:
-        return BAD_CONFIGURATION if self.link.state is LinkState.REFUSED else BAD_NOT_CONNECTED
-
-    def _deadline(self) -> float:
-        return asyncio.get_running_loop().time() + self._options.timeout_s
+        return self._points[self._position[tag]]
 
     async def _within(self, answer: Awaitable[Sequence[int] | None]) -> Sequence[int]:
         return await answer_within(self._options.timeout_s, answer) or ()
@@ -384,16 +300,6 @@ def _reading(block: Block) -> Callable[[ModbusClient], Awaitable[Sequence[int]]]
 
 def _refusal(code: int) -> Refusal:
     return REFUSALS.get(code) or Refusal(f"exception {code}", BAD_DEVICE_FAILURE)
-
-
-def _modbus_point(device: str, bound: BoundPoint) -> ModbusPoint:
-    if not isinstance(bound.point, ModbusPoint):
-        raise TypeError(f"device {device}, tag {bound.tag.name}: not a ModbusPoint")
-    return bound.point
-
-
-def _all(values: Mapping[str, float], outcome: Outcome, reason: str) -> dict[str, WriteResult]:
-    return dict.fromkeys(values, WriteResult(outcome, reason))
 
 
 async def _connect_tcp(options: ModbusOptions) -> ModbusClient:

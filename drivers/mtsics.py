@@ -6,8 +6,7 @@ reset (``@``).
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal
@@ -15,21 +14,18 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field, model_validator
 
 from drivers.connection import (
-    Connection,
     LinkLostError,
     LinkRefusedError,
-    NotSentError,
-    SilentError,
-    UnreadableError,
     Urgency,
     answer_within,
 )
-from drivers.driver import BoundPoint, Link, LinkState, Model, Outcome, WriteResult
+from drivers.device import UNANSWERED, DeviceDriver
+from drivers.driver import BoundPoint, Link, Model
 from drivers.mtsics_telegram import ERRORS, GRAMS, Weight, is_identity, parse_serial_number, parse_weight
 from drivers.transport import LineTransport, SerialSettings, open_line
 from evcontrol.clock import Clock
-from evcontrol.quality import BAD_CONFIGURATION, BAD_DECODING, BAD_NOT_CONNECTED, BAD_TIMEOUT, GOOD, is_bad
-from evcontrol.signals import Frame, make_frame
+from evcontrol.quality import BAD_DECODING, GOOD, is_bad
+from evcontrol.signals import Frame, Tag
 
 _SEND_WEIGHT: Final = b"SI"
 _SEND_SERIAL_NUMBER: Final = b"I4"
@@ -73,7 +69,7 @@ class MtSicsPoint(Model):
     field: BalanceField
 
 
-class MtSicsDriver:
+class MtSicsDriver(DeviceDriver[LineTransport, MtSicsOptions, MtSicsPoint]):
     """A balance (see :class:`drivers.driver.Driver`); nothing in it can be written.
 
     ``connect`` opens the line and is replaced for balances in this process (``transport.in_process``). ValueError for
@@ -93,62 +89,22 @@ class MtSicsDriver:
         connect: Callable[[MtSicsOptions], Awaitable[LineTransport]] | None = None,
         on_link: Callable[[Link], None] | None = None,
     ) -> None:
-        if not isinstance(options, MtSicsOptions):
-            raise TypeError(f"device {name}: options are {type(options).__name__}, not MtSicsOptions")
-        self._name = name
-        self._options = options
-        self._clock = clock
-        self._points = [(bound.tag.index, _factor(name, bound)) for bound in points]
-        self._tags = frozenset(bound.tag.name for bound in points)
+        super().__init__(name, options, points, clock, on_link=on_link)
+        self._factors = [_factor(name, bound.tag, point) for bound, point in zip(points, self._points, strict=True)]
         self.connect: Callable[[MtSicsOptions], Awaitable[LineTransport]] = connect or _open_line
-        self.on_link = on_link
         self._serial_number: str | None = None
         self._in_step = False
-        self._connection: Connection[LineTransport] = Connection(
-            clock, self._open, self._handshake, options.timeout_s, self._tell_link
-        )
-
-    @property
-    def name(self) -> str:
-        """The device's name in the plant file."""
-        return self._name
-
-    @property
-    def link(self) -> Link:
-        """How the connection is now; the reason of a READY link names the balance."""
-        return self._connection.link
-
-    async def start(self) -> None:
-        """Begin connecting in the background; returns at once."""
-        self._connection.start()
-
-    async def stop(self) -> None:
-        """Close the line."""
-        await self._connection.stop()
 
     async def read(self) -> Frame:
         """Ask for the weight once, within the time-out."""
         weight = await self._weight()
-        readings = [(index, *_reading(weight, factor)) for index, factor in self._points]
-        return make_frame(self._clock.now(), self._clock.wall(), self._name, readings)
-
-    async def write(self, values: Mapping[str, float]) -> Mapping[str, WriteResult]:
-        """Refuse: a balance takes no values."""
-        for tag in values:
-            if tag not in self._tags:
-                raise KeyError(f"device {self._name} has no tag {tag}")
-        return dict.fromkeys(values, WriteResult(Outcome.REJECTED, "a balance takes no values"))
-
-    async def feed_watchdog(self) -> bool:
-        """Nothing to feed."""
-        return False
+        value, quality = self._unread()
+        for position, factor in enumerate(self._factors):
+            value[position], quality[position] = _reading(weight, factor)
+        return self._frame(value, quality)
 
     async def _open(self) -> LineTransport:
         return await self.connect(self._options)
-
-    def _tell_link(self, link: Link) -> None:
-        if self.on_link is not None:
-            self.on_link(link)
 
     async def _handshake(self, line: LineTransport) -> str:
         """Ask the balance for its serial number; LinkRefusedError when another one is expected."""
@@ -169,20 +125,10 @@ class MtSicsDriver:
         return await line.request(_SEND_SERIAL_NUMBER, lambda got: not is_identity(got) and got not in ERRORS)
 
     async def _weight(self) -> Weight:
-        deadline = asyncio.get_running_loop().time() + self._options.timeout_s
         try:
-            return await self._connection.ask(self._poll, Urgency.READ, deadline)
-        except UnreadableError as error:
-            return Weight(BAD_DECODING, reason=str(error))
-        except SilentError as error:
-            return Weight(BAD_TIMEOUT, reason=str(error))
-        except LinkLostError as error:
-            return Weight(BAD_NOT_CONNECTED, reason=str(error))
-        except NotSentError as error:
-            refused = self.link.state is LinkState.REFUSED
-            busy = self._connection.ready
-            quality = BAD_CONFIGURATION if refused else BAD_TIMEOUT if busy else BAD_NOT_CONNECTED
-            return Weight(quality, reason=str(error))
+            return await self._connection.ask(self._poll, Urgency.READ, self._deadline())
+        except UNANSWERED as error:
+            return Weight(self._quality_of(error), reason=str(error))
 
     async def _poll(self, line: LineTransport) -> Weight:
         """Ask for the weight; after an unreadable line first get into step again.
@@ -198,15 +144,13 @@ class MtSicsDriver:
         return weight
 
 
-def _factor(device: str, bound: BoundPoint) -> Decimal | None:
+def _factor(device: str, tag: Tag, point: MtSicsPoint) -> Decimal | None:
     """Tag units in a gram; None for the stable flag."""
-    if not isinstance(bound.point, MtSicsPoint):
-        raise TypeError(f"device {device}, tag {bound.tag.name}: not an MtSicsPoint")
-    if bound.point.field is BalanceField.STABLE:
+    if point.field is BalanceField.STABLE:
         return None
-    if bound.tag.unit not in GRAMS:
-        raise ValueError(f"device {device}, tag {bound.tag.name}: a weight is in g, kg or mg, not {bound.tag.unit!r}")
-    return 1 / GRAMS[bound.tag.unit]
+    if tag.unit not in GRAMS:
+        raise ValueError(f"device {device}, tag {tag.name}: a weight is in g, kg or mg, not {tag.unit!r}")
+    return 1 / GRAMS[tag.unit]
 
 
 def _reading(weight: Weight, factor: Decimal | None) -> tuple[float, int]:

@@ -1,4 +1,4 @@
-"""Whether an NTA measurement agrees with itself, and whether it is good enough.
+"""Whether a NanoSight measurement agrees with itself, and whether it is good enough.
 
 The tolerances of what must agree are the rounding of the file, with a little room: over the public exports of NTA 3.2
 to 3.4 that were looked at, no video exceeds them.
@@ -11,7 +11,9 @@ from dataclasses import astuple, dataclass
 from statistics import mean, stdev
 from typing import Final
 
-from drivers.nta_result import NO_SIZES, Check, Replicate, variation
+from drivers.nta_acceptance import good_enough
+from drivers.nta_bins import moments, percentile
+from drivers.nta_result import NO_SIZES, Check, Replicate
 
 SUM_OF_BINS: Final = 0.005
 """Of the concentration, which is written with three digits."""
@@ -24,9 +26,6 @@ AVERAGE: Final = 0.006
 AVERAGE_NM: Final = 0.11
 STANDARD_ERROR: Final = 0.006
 """Of the concentration."""
-ENOUGH_VIDEOS: Final = 3
-ENOUGH_TRACKS: Final = 1000
-MOST_CV: Final = 0.20
 PARTICLES_PER_FRAME: Final = (20.0, 100.0)
 
 
@@ -58,7 +57,7 @@ def check(replicates: Sequence[Replicate], stated: Stated) -> tuple[Check, ...]:
         _averages(replicates, stated),
         _standard_errors(replicates, stated),
         _track_counts(valid),
-        *_good_enough([one for _, one in valid], len(replicates)),
+        *good_enough(replicates, PARTICLES_PER_FRAME),
     )
 
 
@@ -87,7 +86,7 @@ def _sizes(valid: _Videos, stated: Stated) -> list[Check]:
     for _, one in valid:
         sizes = one.sizes or NO_SIZES
         told = (sizes.mean, sizes.sd, sizes.mode)
-        found = _of_bins(stated.centres, one.bins)
+        found = moments(stated.centres, one.bins)
         differences.append(tuple((abs(a - b), one.name) for a, b in zip(found, told, strict=True)))
     checks = []
     for place, (name, tolerance) in enumerate((("mean", SIZE_NM), ("SD", SIZE_NM), ("mode", MODE_NM))):
@@ -97,23 +96,13 @@ def _sizes(valid: _Videos, stated: Stated) -> list[Check]:
     return checks
 
 
-def _of_bins(centres: Sequence[float], bins: Sequence[float]) -> tuple[float, float, float]:
-    """Mean, SD and mode of a histogram; zeros without particles."""
-    total = sum(bins)
-    if total <= 0.0:
-        return 0.0, 0.0, 0.0
-    middle = sum(size * c for size, c in zip(centres, bins, strict=True)) / total
-    variance = sum((size - middle) ** 2 * c for size, c in zip(centres, bins, strict=True)) / total
-    return middle, variance**0.5, centres[bins.index(max(bins))]
-
-
 def _percentiles(valid: _Videos, stated: Stated) -> Check:
     """D10, D50 and D90 against the percentile rows and against the bins."""
     wrong = []
     for i, one in valid:
         sizes = one.sizes or NO_SIZES
         told = (sizes.d10, sizes.d50, sizes.d90)
-        counted = [_percentile(stated.centres, one.bins, share) for share in (0.1, 0.5, 0.9)]
+        counted = [percentile(stated.centres, one.bins, share) for share in (0.1, 0.5, 0.9)]
         low, high = PERCENTILE_NM
         if any(abs(a - b) > SIZE_NM for a, b in zip(told, stated.percentiles[i], strict=True)):
             wrong.append(f"{one.name}: D10, D50 or D90 is another size in the list of percentiles")
@@ -121,17 +110,6 @@ def _percentiles(valid: _Videos, stated: Stated) -> Check:
             wrong.append(f"{one.name}: D10, D50 or D90 is not that of the bins")
     words = wrong[0] if wrong else "D10, D50 and D90 are those of the list and of the bins"
     return Check("percentiles", not wrong, words, contradiction=True)
-
-
-def _percentile(centres: Sequence[float], bins: Sequence[float], share: float) -> float:
-    """The size below which that share of the particles lies, even within a bin; 0 without particles."""
-    target, below = share * sum(bins), 0.0
-    width = centres[1] - centres[0]
-    for size, c in zip(centres, bins, strict=True):
-        if c > 0.0 and below + c >= target:
-            return size + width * ((target - below) / c - 0.5)
-        below += c
-    return 0.0
 
 
 def _figures(one: Replicate) -> tuple[float, ...]:
@@ -170,22 +148,6 @@ def _track_counts(valid: _Videos) -> Check:
     wrong = [one.name for _, one in valid if one.tracks > one.completed_tracks]
     words = f"{wrong[0]} has more valid tracks than completed ones" if wrong else "no more valid than completed ones"
     return Check("track counts", not wrong, words, contradiction=True)
-
-
-def _good_enough(valid: Sequence[Replicate], videos: int) -> list[Check]:
-    """What makes a measurement acceptable."""
-    tracks = sum(one.tracks for one in valid)
-    cv = variation([one.concentration or 0.0 for one in valid])
-    frames = mean(one.particles_per_frame for one in valid)
-    low, high = PARTICLES_PER_FRAME
-    varies = "not known from one video" if cv is None else f"{cv:.1%} between videos (at most {MOST_CV:.0%})"
-    told = (
-        ("videos", len(valid) >= ENOUGH_VIDEOS, f"{len(valid)} of {videos} are valid (at least {ENOUGH_VIDEOS})"),
-        ("tracks", tracks >= ENOUGH_TRACKS, f"{tracks} valid tracks (at least {ENOUGH_TRACKS})"),
-        ("replicate CV", cv is not None and cv <= MOST_CV, varies),
-        ("particles per frame", low <= frames <= high, f"{frames:.1f} ({low:.0f} to {high:.0f})"),
-    )
-    return [Check(name, passed, words, contradiction=False) for name, passed, words in told]
 
 
 def _worst(differences: Iterable[tuple[float, str]]) -> tuple[float, str]:

@@ -9,24 +9,41 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
-from drivers.connection import Connection, LinkLostError, NotSentError, SilentError, Urgency, answer_within
+from drivers.connection import LinkLostError, Urgency, answer_within
+from drivers.device import UNANSWERED, DeviceDriver, all_of
 from drivers.driver import BoundPoint, Link, LinkState, Model, Outcome, WriteResult
 from drivers.nta_ledger import Request
 from drivers.nta_values import WRITABLE, NtaField, Reading, readings_of, readings_of_result, unit_of
 from drivers.nta_watch import Folders, FolderWatch, NotPlacedError, Result, Seen
 from drivers.worker import Worker
 from evcontrol.clock import Clock
-from evcontrol.quality import BAD_CONFIGURATION, BAD_NOT_CONNECTED, BAD_TIMEOUT, is_bad
-from evcontrol.signals import Frame, TagKind, make_frame
+from evcontrol.quality import is_bad
+from evcontrol.signals import Frame, TagKind
 from evcontrol.units import converter, parse
 
 BUDGET: Final = 0.25
 """Part of the time-out after which a look at many new files goes on in the next one."""
+
+
+class Instrument(StrEnum):
+    """Whose exports the counter leaves."""
+
+    NANOSIGHT = "nanosight"
+    ZETAVIEW = "zetaview"
+
+
+PATTERNS: Final[Mapping[Instrument, str]] = {
+    Instrument.NANOSIGHT: "*-ExperimentSummary.csv",
+    Instrument.ZETAVIEW: "*_size_[0-9][0-9][0-9].txt",
+}
+"""Names of the exports: the experiment summaries; the size files, which end with the laser's wavelength."""
+_MAKERS: Final[Mapping[Instrument, str]] = {Instrument.NANOSIGHT: "NanoSight", Instrument.ZETAVIEW: "ZetaView"}
 
 
 class NtaFolderOptions(Model):
@@ -38,8 +55,10 @@ class NtaFolderOptions(Model):
     """Where the counter leaves its exports; nothing in it is changed."""
     archive: Annotated[str, Field(min_length=1)] | None = None
     """Where copies of the exports and the list of what was taken are kept; ``archive`` in ``exports`` by default."""
-    pattern: Annotated[str, Field(min_length=1)] = "*-ExperimentSummary.csv"
-    """Names of the exports."""
+    instrument: Instrument = Instrument.NANOSIGHT
+    """Whose exports they are; one of the other is refused."""
+    pattern: Annotated[str, Field(min_length=1)] | None = None
+    """Names of the exports; by default those that the instrument gives them (:data:`PATTERNS`)."""
     timeout_s: Annotated[float, Field(gt=0, le=30)] = 2.0
     """Real seconds within which the folders must answer."""
     poll_s: Annotated[float, Field(ge=0, le=10)] = 0.25
@@ -61,7 +80,7 @@ class NtaFolderPoint(Model):
         return self.field in WRITABLE
 
 
-class NtaFolderDriver:
+class NtaFolderDriver(DeviceDriver["FolderSession", NtaFolderOptions, NtaFolderPoint]):
     """A counter behind its folders (see :class:`drivers.driver.Driver`).
 
     The five values of a request are written together. ValueError for a tag in a unit that its value does not have, or
@@ -80,99 +99,55 @@ class NtaFolderDriver:
         *,
         on_link: Callable[[Link], None] | None = None,
     ) -> None:
-        if not isinstance(options, NtaFolderOptions):
-            raise TypeError(f"device {name}: options are {type(options).__name__}, not NtaFolderOptions")
-        self._name = name
-        self._options = options
-        self._clock = clock
-        self.on_link = on_link
-        self._points = [_Point(name, bound) for bound in points]
-        self._by_tag = {point.tag: point for point in self._points}
+        super().__init__(name, options, points, clock, on_link=on_link)
+        self._fields = [_Field(name, bound, point) for bound, point in zip(points, self._points, strict=True)]
         self._worker = Worker(f"folders of {name}", clock)
-        self._folders = _folders(options)
+        self._folders = _folders(self._options)
         self._seen: tuple[float, Seen] | None = None
         self._result: tuple[Result | None, Mapping[NtaField, Reading]] = (None, {})
-        self._connection: Connection[FolderSession] = Connection(
-            clock, self._open, self._handshake, options.timeout_s, self._tell_link
-        )
-
-    @property
-    def name(self) -> str:
-        """The device's name in the plant file."""
-        return self._name
-
-    @property
-    def link(self) -> Link:
-        """Whether the folders are there and can be written."""
-        return self._connection.link
-
-    async def start(self) -> None:
-        """Begin in the background; returns at once."""
-        self._connection.start()
 
     async def stop(self) -> None:
         """Let go of the folders; a write under way ends as UNKNOWN."""
-        await self._connection.stop()
+        await super().stop()
         self._worker.end()
 
     async def read(self) -> Frame:
         """Look into the folders once, or tell what was seen less than ``poll_s`` ago."""
         seen, quality = await self._look()
+        value, qualities = self._unread()
         if seen is None:
-            readings = [(point.index, math.nan, quality) for point in self._points]
+            qualities[:] = quality
         else:
             values = readings_of(seen, self._readings_of(seen.result))
-            readings = [(point.index, *point.reading(values[point.field])) for point in self._points]
-        return make_frame(self._clock.now(), self._clock.wall(), self._name, readings)
+            for position, field in enumerate(self._fields):
+                value[position], qualities[position] = field.reading(values[field.field])
+        return self._frame(value, qualities)
 
-    async def write(self, values: Mapping[str, float]) -> Mapping[str, WriteResult]:
+    async def _send(self, values: Mapping[str, float], deadline: float) -> Mapping[str, WriteResult]:
         """Place the worklist of a request: its five values at once."""
-        fields: dict[NtaField, float] = {}
-        for tag, value in values.items():
-            point = self._by_tag.get(tag)
-            if point is None or point.field not in WRITABLE:
-                raise KeyError(f"device {self._name} has no writable tag {tag}")
-            fields[point.field] = value
-        if not self._connection.ready:
-            return _all(values, Outcome.REJECTED, f"not connected: {self.link.reason}")
-        request = _request(fields)
+        request = _request({self._points[self._position[tag]].field: value for tag, value in values.items()})
         if isinstance(request, str):
-            return _all(values, Outcome.REJECTED, request)
-        deadline = asyncio.get_running_loop().time() + self._options.timeout_s
+            return all_of(values, Outcome.REJECTED, request)
         self._seen = None
         try:
-            await self._connection.ask(lambda session: session.place(request), Urgency.WRITE, deadline, outcome=True)
+            result = await self._written(lambda session: session.place(request), deadline)
         except NotPlacedError as error:
-            return _all(values, Outcome.REJECTED, str(error))
-        except NotSentError as error:
-            return _all(values, Outcome.REJECTED, f"not sent: {error}")
-        except LinkLostError as error:
-            return _all(values, Outcome.UNKNOWN, str(error))
+            result = WriteResult(Outcome.REJECTED, str(error))
         finally:
             self._seen = None  # what was seen before is not what is there now
-        return _all(values, Outcome.CONFIRMED, "")
-
-    async def feed_watchdog(self) -> bool:
-        """Nothing to feed."""
-        return False
+        return all_of(values, result.outcome, result.reason)
 
     async def _look(self) -> tuple[Seen | None, int]:
         """What is seen, or None and with which quality."""
         now = self._clock.monotonic()
-        if self._seen is not None and self._connection.ready and now - self._seen[0] < self._options.poll_s:
+        rest_s = min(self._options.poll_s, self._options.timeout_s)  # older than that nothing may be told as current
+        if self._seen is not None and self._connection.ready and now - self._seen[0] < rest_s:
             return self._seen[1], 0
         self._seen = None
-        deadline = asyncio.get_running_loop().time() + self._options.timeout_s
         try:
-            seen = await self._connection.ask(lambda session: session.poll(), Urgency.READ, deadline)
-        except SilentError:
-            return None, BAD_TIMEOUT
-        except LinkLostError:
-            return None, BAD_NOT_CONNECTED
-        except NotSentError:
-            refused = self.link.state is LinkState.REFUSED
-            busy = self._connection.ready
-            return None, BAD_CONFIGURATION if refused else BAD_TIMEOUT if busy else BAD_NOT_CONNECTED
+            seen = await self._connection.ask(lambda session: session.poll(), Urgency.READ, self._deadline())
+        except UNANSWERED as error:
+            return None, self._quality_of(error)
         self._seen = now, seen
         return seen, 0
 
@@ -194,8 +169,7 @@ class NtaFolderDriver:
     def _tell_link(self, link: Link) -> None:
         if link.state is not LinkState.READY:
             self._seen = None
-        if self.on_link is not None:
-            self.on_link(link)
+        super()._tell_link(link)
 
 
 class FolderSession:
@@ -222,26 +196,22 @@ class FolderSession:
         """Nothing to close."""
 
 
-class _Point:
-    """A tag, and how a value becomes its reading."""
+class _Field:
+    """What a tag is of a counter, and how a value becomes its reading."""
 
-    def __init__(self, device: str, bound: BoundPoint) -> None:
-        if not isinstance(bound.point, NtaFolderPoint):
-            raise TypeError(f"device {device}, tag {bound.tag.name}: not an NtaFolderPoint")
-        self.tag = bound.tag.name
-        self.index = bound.tag.index
-        self.field = bound.point.field
+    def __init__(self, device: str, bound: BoundPoint, point: NtaFolderPoint) -> None:
+        self.field = point.field
         self._code_of = bound.code_of
         unit, is_text = unit_of(self.field)
         if is_text is not (bound.tag.kind is TagKind.TEXT):
             what = "a text: give the tag the kind text" if is_text else "no text"
-            raise ValueError(f"device {device}, tag {self.tag}: {self.field} is {what}")
+            raise ValueError(f"device {device}, tag {bound.tag.name}: {self.field} is {what}")
         try:
             self._convert = converter(parse(unit), parse(bound.tag.unit))
         except ValueError:
             what = f"in {unit}" if unit else "a plain number"
             words = f"{self.field} is {what}, not in {bound.tag.unit!r}"
-            raise ValueError(f"device {device}, tag {self.tag}: {words}") from None
+            raise ValueError(f"device {device}, tag {bound.tag.name}: {words}") from None
 
     def reading(self, reading: Reading) -> tuple[float, int]:
         """Value in the tag's unit (of a text its code), and quality."""
@@ -257,7 +227,8 @@ def _folders(options: NtaFolderOptions) -> Folders:
         worklists=Path(options.worklists),
         exports=exports,
         archive=Path(options.archive) if options.archive is not None else exports / "archive",
-        pattern=options.pattern,
+        instrument=_MAKERS[options.instrument],
+        pattern=options.pattern if options.pattern is not None else PATTERNS[options.instrument],
         settle_s=options.settle_s,
         incomplete_after_s=max(options.incomplete_after_s, options.settle_s),
         budget_s=BUDGET * options.timeout_s,
@@ -281,7 +252,3 @@ def _request(fields: Mapping[NtaField, float]) -> Request | str:
         dilution=float(fields[NtaField.DILUTION]),
         videos=int(fields[NtaField.VIDEOS]),
     )
-
-
-def _all(values: Mapping[str, float], outcome: Outcome, reason: str) -> dict[str, WriteResult]:
-    return dict.fromkeys(values, WriteResult(outcome, reason))

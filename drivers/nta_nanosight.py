@@ -22,6 +22,9 @@ TITLE: Final = "NTA Experiment Summary File"
 VERSIONS: Final = ("3.2", "3.3", "3.4")
 BINS: Final = 1000
 """Of 1 nm each, from 0."""
+MOST_VIDEOS: Final = 200
+MOST_INCLUDED: Final = 12
+"""Distributions that a file may say it has: sizes and diffusion coefficients, each by number, surface and volume."""
 AGAIN_COMPLETE: Final = "wait until it is written, or export it again"
 _DETAILS: Final = "[Experiment Details]"
 _SETTINGS: Final = "[Settings]"
@@ -76,9 +79,11 @@ def _require_complete(sheet: Sheet) -> _Block:
     for name in (_DETAILS, _SETTINGS, _RESULTS, _WARNINGS, _INFORMATION, _INCLUDED, _SIZES):
         if name not in sheet.sections:
             sheet.refuse(0, f"there is no {name}", AGAIN_COMPLETE, incomplete=_SIZES not in sheet.sections)
-    wanted = [_included(row.label) for row in sheet.sections[_INCLUDED]]
+    wanted = list(filter(None, (_included(row.label) for row in sheet.sections[_INCLUDED])))
+    if len(wanted) > MOST_INCLUDED:
+        sheet.refuse(sheet.sections[_INCLUDED][0].line, f"more than {MOST_INCLUDED} distributions", EXPORT_AGAIN)
     blocks = {}
-    for section, weighting, percentiles in filter(None, wanted):
+    for section, weighting, percentiles in wanted:
         rows = _block(sheet, section, weighting)
         if not rows or not _ended(rows, percentiles, sized=section == _SIZES):
             what = "sizes" if section == _SIZES else "diffusion coefficients"
@@ -157,6 +162,7 @@ class _Summary:
             file_concentration=None if average is None else average[0],
             file_sizes=None if average is None else Sizes(*average[1:]),
             bin_centres=self._centres,
+            distribution=tuple(sum(column) / len(valid) for column in zip(*(one.bins for one in valid), strict=True)),
             warnings=self._warnings(),
             checks=check(replicates, counted),
             trusted=self._trusted(replicates),
@@ -170,6 +176,8 @@ class _Summary:
         names = row.end
         if not names or not all(names):
             self._refuse(row, "a video without a name", EXPORT_AGAIN)
+        if len(names) > MOST_VIDEOS:
+            self._refuse(row, f"more than {MOST_VIDEOS} videos", EXPORT_AGAIN)
         head = self._sheet.sections[_RESULTS][0]
         if "Average" in head.cells and head.cells.index("Average") != len(names) + 1:
             problem = f"{len(names)} videos, but the averages stand in column {head.cells.index('Average') + 1}"

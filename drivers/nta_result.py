@@ -41,9 +41,10 @@ NO_SIZES = Sizes(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Replicate:
-    """One video. ``concentration`` (particles/mL) and ``bins`` (particles/mL in each) are those in the cell.
+    """One video, or one position in the cell. ``concentration`` (particles/mL) is that in the cell.
 
-    A failed video is not valid, says why, and has no figures.
+    One that failed is not valid, says why, and has no figures. ``sizes`` and ``bins`` (particles/mL in each) are
+    missing also where an instrument has them for all replicates together only.
     """
 
     name: str
@@ -70,10 +71,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class NtaExport:
-    """One measurement: its videos, their averages as the instrument forms them (over videos), and what to think of it.
+    """One measurement: its replicates, their averages as the instrument forms them, and what to think of it.
 
     Concentrations are particles/mL: ``concentration_measured`` in the cell, ``concentration_stock`` in the sample, None
-    when no ``dilution`` is recorded. ``sizes`` and both concentrations are averages over the valid videos;
+    when no ``dilution`` is recorded. ``sizes`` and both concentrations are averages over the valid replicates;
     ``file_concentration`` and ``file_sizes`` are the file's own averages, which count a failed video as 0 (None when it
     has none). ``captured_at`` is ISO 8601 in the instrument's own time, or whatever stands there; None for nothing.
     """
@@ -90,26 +91,28 @@ class NtaExport:
     file_concentration: float | None
     file_sizes: Sizes | None
     bin_centres: tuple[float, ...]
-    """Middles of the bins, nm."""
+    """Middles of the bins, nm; all are equally wide."""
+    distribution: tuple[float, ...]
+    """Particles/mL in each bin, in the cell: the average over the valid replicates."""
     warnings: tuple[str, ...]
-    """The instrument's own, with the videos that they are about."""
+    """The instrument's own, with the replicates that they are about."""
     checks: tuple[Check, ...]
     trusted: bool
-    """Whether the instrument calls no valid video's concentration unreliable or not calibrated."""
+    """Whether the instrument calls no valid replicate's concentration unreliable or not calibrated."""
 
     @property
     def valid_replicates(self) -> tuple[Replicate, ...]:
-        """The videos that count; at least one."""
+        """Those that count; at least one."""
         return tuple(one for one in self.replicates if one.valid)
 
     @property
     def tracks(self) -> int:
-        """Tracks in the distributions of all valid videos."""
+        """Tracks in the distributions of all valid replicates."""
         return sum(one.tracks for one in self.valid_replicates)
 
     @property
     def cv(self) -> float | None:
-        """Coefficient of variation of the valid videos' concentrations; None for a single one or no particles."""
+        """Coefficient of variation of the valid replicates' concentrations; None for a single one or no particles."""
         return variation([one.concentration or 0.0 for one in self.valid_replicates])
 
     @property
@@ -118,19 +121,12 @@ class NtaExport:
         return (self.sizes.d90 - self.sizes.d10) / self.sizes.d50 if self.sizes.d50 > 0.0 else None
 
     @property
-    def distribution(self) -> tuple[float, ...]:
-        """Particles/mL in each bin, in the cell: the average over the valid videos."""
-        valid = self.valid_replicates
-        return tuple(sum(column) / len(valid) for column in zip(*(one.bins for one in valid), strict=True))
-
-    @property
     def fraction_below_200(self) -> float | None:
-        """Share of the particles that are smaller than 200 nm; None without particles."""
-        distribution = self.distribution
-        total = sum(distribution)
+        """Share of the particles in bins whose middle is below 200 nm; None without particles."""
+        total = sum(self.distribution)
         if total <= 0.0:
             return None
-        return sum(c for size, c in zip(self.bin_centres, distribution, strict=True) if size < SMALL_NM) / total
+        return sum(c for size, c in zip(self.bin_centres, self.distribution, strict=True) if size < SMALL_NM) / total
 
     @property
     def contradictions(self) -> tuple[str, ...]:

@@ -13,6 +13,9 @@ from drivers.nta_result import NtaFileError
 
 EXPORT_AGAIN: Final = "export it again as an experiment summary"
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
+_WITH_COMMA: Final = re.compile(r"[+-]?[0-9]+,[0-9]+([eE][+-]?[0-9]+)?")
+_COMMA: Final = str.maketrans(",.", ".,")
+"""Points become commas besides, which no number has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class Sheet:
 
     file: str
     rows: list[Row]
+    comma: bool = False
+    """Whether its numbers have decimal commas; one with a point is none then."""
     sections: dict[str, list[Row]] = field(default_factory=dict)
 
     def section(self, name: str) -> list[Row]:
@@ -71,7 +76,8 @@ class Sheet:
     def number(self, row: Row, column: int) -> float:
         """The number in a cell (0 is the label's); NtaFileError when it is none."""
         text = row.cells[column] if column < len(row.cells) else ""
-        value = float(text) if _NUMBER.fullmatch(text) else math.nan
+        told = text.translate(_COMMA) if self.comma else text
+        value = float(told) if _NUMBER.fullmatch(told) else math.nan
         if not math.isfinite(value):
             what = f'"{text[:40]}" is not a number' if text else "a number is missing"
             self.refuse(row.line, f"{row.label[:40]}, column {column + 1}: {what}", EXPORT_AGAIN)
@@ -86,17 +92,22 @@ class Sheet:
 
 
 def read_sheet(text: str, file: str) -> Sheet:
-    """Take a file apart; NtaFileError when a section comes twice, or a line is none of a table."""
+    """Take a file apart; NtaFileError when a section comes twice, or a line is none of a table.
+
+    A spreadsheet program of a country with decimal commas parts the cells by semicolons; so does this.
+    """
+    part = ";" if ";" in text.partition("\n")[0] else ","
     rows = []
     for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
         try:
-            cells = [cell.strip() for cell in next(csv.reader([line]), [])]
+            cells = [cell.strip() for cell in next(csv.reader([line], delimiter=part), [])]
         except csv.Error as error:
             raise NtaFileError(file, number, f"not a line of a table ({error})", EXPORT_AGAIN) from None
         while cells and not cells[-1]:
             cells.pop()
         rows.append(Row(number, tuple(cells)))
-    sheet = Sheet(file, rows, {"": []})
+    comma = part == ";" and any(_WITH_COMMA.fullmatch(cell) for row in rows for cell in row.cells)
+    sheet = Sheet(file, rows, comma, {"": []})
     name = ""
     for row in rows:
         if row.label.startswith("[") and row.label.endswith("]"):

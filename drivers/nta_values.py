@@ -58,6 +58,9 @@ WRITABLE: Final[Mapping[NtaField, tuple[float, float, bool]]] = {
 }
 """The values of a request: lowest, highest, and whether it is a whole number."""
 
+SAME_DILUTION: Final = 0.01
+"""By how much two dilutions may differ as a share: summaries of NanoSight write three digits."""
+_DILUTED: Final = frozenset({NtaField.CONC_STOCK, NtaField.DILUTION_RECORDED})
 _PER_ML: Final = frozenset({NtaField.CONC_MEASURED, NtaField.CONC_STOCK})
 _NM: Final = frozenset({NtaField.MEAN, NtaField.MODE, NtaField.SD, NtaField.D10, NtaField.D50, NtaField.D90})
 _TEXTS: Final = frozenset({
@@ -95,10 +98,15 @@ def readings_of(seen: Seen, of_result: Mapping[NtaField, Reading]) -> dict[NtaFi
 
 
 def readings_of_result(result: Result | None) -> dict[NtaField, Reading]:
-    """The values of one export. What it does not hold is Bad; a concentration that the instrument doubts, Uncertain."""
+    """The values of one export. What it does not hold is Bad.
+
+    Uncertain is a concentration that the instrument doubts, and what comes of another dilution than the one asked for.
+    """
     if result is None:
         return {}
     export, sizes = result.export, result.export.sizes
+    other = _other_dilution(result)
+    failed = [f"{check.name}: {check.words}" for check in export.checks if not check.passed]
     values: dict[NtaField, Value] = {
         NtaField.FILE: result.file,
         NtaField.SHA256: result.sha256,
@@ -118,10 +126,23 @@ def readings_of_result(result: Result | None) -> dict[NtaField, Reading]:
         NtaField.TRACKS: float(export.tracks),
         NtaField.REPLICATES: float(len(export.valid_replicates)),
         NtaField.WARNINGS: "; ".join(export.warnings),
-        NtaField.CHECKS: "; ".join(f"{check.name}: {check.words}" for check in export.checks if not check.passed),
+        NtaField.CHECKS: "; ".join([*failed, *([other] if other else [])]),
     }
-    doubted = GOOD if export.trusted else UNCERTAIN_SENSOR_NOT_ACCURATE
+    doubted = frozenset() if export.trusted else _PER_ML
+    if other:
+        doubted |= _DILUTED
     return {
-        field: (value, BAD_CONFIGURATION if value is None else doubted if field in _PER_ML else GOOD)
+        field: (
+            value,
+            BAD_CONFIGURATION if value is None else UNCERTAIN_SENSOR_NOT_ACCURATE if field in doubted else GOOD,
+        )
         for field, value in values.items()
     }
+
+
+def _other_dilution(result: Result) -> str:
+    """In words that the export records another dilution than the one asked for; empty when it does not."""
+    asked, recorded = result.dilution_asked, result.export.dilution
+    if asked is None or recorded is None or abs(recorded - asked) <= SAME_DILUTION * asked:
+        return ""
+    return f"dilution: {recorded:g} is recorded, {asked:g} was asked for"

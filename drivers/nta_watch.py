@@ -55,6 +55,8 @@ class Result:
     sha256: str
     request: int
     sample_no: int
+    dilution_asked: float | None = None
+    """That of the request; None when the request is not known any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Folders:
     worklists: Path
     exports: Path
     archive: Path
+    instrument: str
+    """The maker's name, as the exports have it."""
     pattern: str
     settle_s: float
     """How long a complete file must not have changed."""
@@ -84,7 +88,8 @@ class Folders:
     """How long one look may take before it goes on in the next."""
 
 
-_SAMPLE_FIRST: Final = re.compile(r"S-\d{6,9}(?!\d)")
+_SAMPLE: Final = re.compile(r"(?:\d{8}_\d+_)?(S-\d{6,9})(?!\d)")
+"""The sample in the name of an export: NanoSight begins with it, ZetaView has day and number before it."""
 _Signature = tuple[int, int]
 """Size, and time of change in ns."""
 
@@ -213,18 +218,23 @@ class FolderWatch:
         if entry is None:
             return None
         try:
-            data = self._copy_of(entry.sha256).read_bytes()
+            data = self._copy_of(entry).read_bytes()
             if hashlib.sha256(data).hexdigest() != entry.sha256:
                 raise NtaFileError(entry.file, 0, "its copy in the archive was changed", "restore it from a backup")
-            return Result(parse_export(data, entry.file), entry.file, entry.sha256, entry.request, entry.sample_no)
+            export, asked = parse_export(data, entry.file), self._asked(entry.request)
+            return Result(export, entry.file, entry.sha256, entry.request, entry.sample_no, asked)
         except FileNotFoundError:
             self._trouble = f"{entry.file}: its copy in the archive is gone; restore it from a backup"
         except NtaFileError as error:
             self._trouble = str(error)
         return None
 
-    def _copy_of(self, sha256: str) -> Path:
-        return self.folders.archive / TAKEN / f"{sha256}.csv"
+    def _copy_of(self, entry: Entry) -> Path:
+        return self.folders.archive / TAKEN / _copy_name(entry)
+
+    def _asked(self, number: int) -> float | None:
+        request = self._ledger.requests.get(number)
+        return None if request is None else request.dilution
 
     # -- exports -----------------------------------------------------------------------------------------------------
 
@@ -275,7 +285,7 @@ class FolderWatch:
         if sha256 in self._shas:
             self._known.add((name, size, changed_ns))
             return False
-        export, reason, incomplete = _parsed(name, data)
+        export, reason, incomplete = _parsed(name, data, self.folders.instrument)
         watched.incomplete = incomplete
         if incomplete and still_s < self.folders.incomplete_after_s:
             return False
@@ -303,25 +313,25 @@ class FolderWatch:
             reason = f"{entry.file}: nobody waits for a count of sample {export.sample!r}"
             self._set_aside(replace(entry, fate=Fate.OTHER, sample_no=sample_no, reason=reason), b"")
             return False
-        write_whole(self._copy_of(entry.sha256), data)
+        write_whole(self._copy_of(entry), data)
         self._note(replace(entry, request=request.request, sample_no=sample_no))
-        self._result = Result(export, entry.file, entry.sha256, request.request, sample_no)
+        self._result = Result(export, entry.file, entry.sha256, request.request, sample_no, request.dilution)
         self._trouble = ""
         return True
 
     def _quarantine(self, entry: Entry, data: bytes) -> None:
-        """Keep a copy with the reason. It counts for the request whose sample its name begins with."""
-        named = _SAMPLE_FIRST.match(entry.file)
-        sample_no = sample_number(named[0]) if named else None
+        """Keep a copy with the reason. It counts for the request whose sample its name has in its place."""
+        named = _SAMPLE.match(entry.file)
+        sample_no = sample_number(named[1]) if named else None
         request = self._ledger.waiting_for(sample_no, entry.file) if sample_no else None
         number = request.request if request is not None else 0
         self._set_aside(replace(entry, request=number, sample_no=sample_no or 0), data)
 
     def _set_aside(self, entry: Entry, data: bytes) -> None:
         if data:
-            copy = self.folders.archive / QUARANTINE / f"{entry.sha256}.csv"
-            write_whole(copy, data)
-            write_whole(copy.with_suffix(".txt"), f"{entry.reason}\n".encode())
+            folder = self.folders.archive / QUARANTINE
+            write_whole(folder / _copy_name(entry), data)
+            write_whole(folder / f"{entry.sha256}.reason.txt", f"{entry.reason}\n".encode())
         self._note(entry)
         self._trouble = entry.reason
 
@@ -359,7 +369,12 @@ class FolderWatch:
         return state, self._trouble
 
 
-def _parsed(name: str, data: bytes) -> tuple[NtaExport | None, str, bool]:
+def _copy_name(entry: Entry) -> str:
+    """The name of a copy: by its content, with the end of the original's name."""
+    return f"{entry.sha256}{Path(entry.file).suffix}"
+
+
+def _parsed(name: str, data: bytes, instrument: str) -> tuple[NtaExport | None, str, bool]:
     """The export in a file, or None, why it is none that can be used, and whether its end is not there yet."""
     ended = data.endswith((b"\n", b"\r"))
     try:
@@ -368,6 +383,8 @@ def _parsed(name: str, data: bytes) -> tuple[NtaExport | None, str, bool]:
         return None, str(error), error.incomplete or not ended
     if not ended:
         return None, f"{name}: its last line has no end; export it again", True
+    if export.instrument != instrument:
+        return None, f"{name}: an export of {export.instrument}, but the counter is a {instrument}; take it away", False
     if export.contradictions:
         return None, f"{name}: it contradicts itself ({'; '.join(export.contradictions)}); export it again", False
     return export, "", False

@@ -10,25 +10,22 @@ from typing import ClassVar, Final, TypeVar
 import numpy as np
 
 from drivers.connection import (
-    Connection,
     LinkLostError,
     NotSentError,
-    SilentError,
-    UnreadableError,
     Urgency,
 )
-from drivers.driver import BoundPoint, Link, LinkState, Model, Outcome, WriteResult
+from drivers.device import UNANSWERED, DeviceDriver, all_of, none_sent
+from drivers.driver import BoundPoint, Link, Model, Outcome, WriteResult
 from drivers.opcua_client import Entrance, TcpOpcUaSession
 from drivers.opcua_image import Counts, Image
 from drivers.opcua_messages import status_name
 from drivers.opcua_options import Mode, OpcUaOptions, Trigger, password_of
 from drivers.opcua_points import Codec, OpcUaPoint, Place, next_beat
 from drivers.opcua_session import Missing, Node, OpcUaRefusedError, OpcUaSession, Terms
+from drivers.start_counter import StartCounter
 from evcontrol.clock import Clock
 from evcontrol.quality import (
-    BAD_CONFIGURATION,
     BAD_DECODING,
-    BAD_NOT_CONNECTED,
     BAD_TIMEOUT,
     QualityArray,
     is_bad,
@@ -45,7 +42,7 @@ _MAY_LAND: Final = frozenset({0x8001_0000, 0x8005_0000, 0x800A_0000, 0x8085_0000
 and does not know what came of it."""
 
 
-class OpcUaDriver:
+class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
     """An OPC UA server (see :class:`drivers.driver.Driver`).
 
     ``connect`` opens the session and is replaced for equipment in this process (``opcua_session.in_process``). A write
@@ -66,19 +63,9 @@ class OpcUaDriver:
         connect: Callable[[OpcUaOptions], Awaitable[OpcUaSession]] | None = None,
         on_link: Callable[[Link], None] | None = None,
     ) -> None:
-        if not isinstance(options, OpcUaOptions):
-            raise TypeError(f"device {name}: options are {type(options).__name__}, not OpcUaOptions")
-        self._name = name
-        self._options = options
-        self._clock = clock
+        super().__init__(name, options, points, clock, on_link=on_link)
         self.connect: Callable[[OpcUaOptions], Awaitable[OpcUaSession]] = connect or _connect_tcp
-        self.on_link = on_link
-        self._bound = tuple(points)
-        self._points = [_opcua_point(name, bound) for bound in points]
-        self._index = np.array([bound.tag.index for bound in points], dtype=np.int32)
-        self._position = {bound.tag.name: i for i, bound in enumerate(points)}
-        self._start_position = self._position_of_start_counter()
-        self._starts: float | None = None
+        self._start_counter = StartCounter(name, self._options.start_counter, self._position)
         self.counts = Counts()
         self._image: Image | None = None
         self._latency_s = 0.0
@@ -86,27 +73,6 @@ class OpcUaDriver:
         self._beat: object = None
         self._watchdog: Node | Missing | None = None
         self._watchdog_trouble = ""
-        self._connection: Connection[OpcUaSession] = Connection(
-            clock, self._open, self._handshake, options.timeout_s, self._tell_link
-        )
-
-    @property
-    def name(self) -> str:
-        """The device's name in the plant file."""
-        return self._name
-
-    @property
-    def link(self) -> Link:
-        """How the connection is now; the reason of a READY link names points that the server does not have."""
-        return self._connection.link
-
-    async def start(self) -> None:
-        """Begin connecting in the background; returns at once."""
-        self._connection.start()
-
-    async def stop(self) -> None:
-        """Close the session; pending writes end as UNKNOWN."""
-        await self._connection.stop()
 
     async def read(self) -> Frame:
         """The latest reading of every point, and an answer of now from those that must be asked for."""
@@ -116,37 +82,30 @@ class OpcUaDriver:
             bad = await self._ask_for(image, image.to_ask())
         now = self._clock.now()
         if image is None or image is not self._image or image.lost() or not self._connection.ready:
-            quality = np.full(len(self._points), self._unread_quality(bad.values()), dtype=np.uint32)
-            value, source_t = np.full(len(self._points), np.nan), np.full(len(self._points), now, dtype=np.int64)
-        else:
-            value, quality, source_t = image.value.copy(), image.quality.copy(), image.source_t(now)
-            for position, code in bad.items():
-                value[position], quality[position], source_t[position] = np.nan, code, now
-            self._watch_starts(value, quality)
-        return Frame(now, self._clock.wall(), self._name, self._index, value, quality, source_t)
+            value, quality = self._unread()
+            quality[:] = self._lost_quality(bad.values())
+            return self._frame(value, quality, np.full(len(value), now, dtype=np.int64), now)
+        value, quality, source_t = image.value.copy(), image.quality.copy(), image.source_t(now)
+        for position, code in bad.items():
+            value[position], quality[position], source_t[position] = np.nan, code, now
+        self._watch_starts(value, quality)
+        return self._frame(value, quality, source_t, now)
 
-    async def write(self, values: Mapping[str, float]) -> Mapping[str, WriteResult]:
-        """Write values, in one request unless they are more than it may carry.
+    async def _send(self, values: Mapping[str, float], deadline: float) -> Mapping[str, WriteResult]:
+        """In one request unless they are more than it may carry; after an UNKNOWN outcome nothing more is sent.
 
-        All values are checked before the first is sent. After an UNKNOWN outcome nothing more is sent. Whatever became
-        of them, the points are asked for until what the server reports must be younger than the write.
+        Whatever became of them, the points are asked for until what the server reports must be younger than the write.
         """
-        for tag in values:
-            if not self._point(tag).writable:
-                raise KeyError(f"tag {tag} of device {self._name} is not writable")
         image = self._image
-        if image is None or not self._connection.ready:
-            return _all(values, Outcome.REJECTED, f"not connected: {self.link.reason}")
+        if image is None:
+            return all_of(values, Outcome.REJECTED, "not connected")
         targets: list[tuple[str, int, Node, object]] = []
         for tag, value in values.items():
             try:
                 node, codec = image.target(self._position[tag])
                 targets.append((tag, self._position[tag], node, codec.encode(value)))
             except ValueError as misfit:
-                return _all(values, Outcome.REJECTED, f"not sent: {tag}: {misfit}") | {
-                    tag: WriteResult(Outcome.REJECTED, str(misfit))
-                }
-        deadline = _now() + self._options.timeout_s
+                return none_sent(values, tag, str(misfit))
         results: dict[str, WriteResult] = {}
         for start in range(0, len(targets), self._options.max_nodes):
             part = targets[start : start + self._options.max_nodes]
@@ -180,10 +139,6 @@ class OpcUaDriver:
 
     async def _open(self) -> OpcUaSession:
         return await self.connect(self._options)
-
-    def _tell_link(self, link: Link) -> None:
-        if self.on_link is not None:
-            self.on_link(link)
 
     async def _handshake(self, session: OpcUaSession) -> str:
         """Find the variables, have them reported, see whether the device restarted, give it its watchdog time."""
@@ -223,20 +178,17 @@ class OpcUaDriver:
         return f"{len(refused)} points are asked for and not reported: {', '.join(reasons)}" if reasons else ""
 
     async def _see_restart(self, image: Image) -> str:
-        if self._start_position is None:
+        if self._start_counter.position is None:
             return ""
         try:
-            node, codec = image.target(self._start_position)
+            node, codec = image.target(self._start_counter.position)
         except ValueError as missing:
             return f"start counter not readable: {missing}"
         sample = (await image.session.read([node]))[0]
         value, quality = codec.decode(sample.value, sample.status)
         if not is_good(quality):
             return f"start counter not readable: {status_name(quality)}"
-        before, self._starts = self._starts, value
-        if before is None or before == value:
-            return ""
-        return f"the device restarted (start counter {before:g} to {value:g})"
+        return self._start_counter.take_up(value)
 
     def _places_of_watchdog(self) -> list[Place]:
         watchdog = self._options.watchdog
@@ -310,14 +262,8 @@ class OpcUaDriver:
                 except OpcUaRefusedError as refused:
                     bad |= dict.fromkeys(part, refused.code)
                     continue
-                except UnreadableError:
-                    failure = BAD_DECODING
-                except SilentError:
-                    failure = BAD_TIMEOUT
-                except LinkLostError:
-                    failure = BAD_NOT_CONNECTED
-                except NotSentError:
-                    failure = BAD_TIMEOUT if self._connection.ready else BAD_NOT_CONNECTED
+                except UNANSWERED as error:
+                    failure = self._quality_of(error)
             bad |= dict.fromkeys(part, failure)
         return bad
 
@@ -349,32 +295,12 @@ class OpcUaDriver:
 
     def _watch_starts(self, value: FloatArray, quality: QualityArray) -> None:
         """A device that restarted has lost its watchdog time: connect anew, which sets it."""
-        position = self._start_position
-        if position is None or not is_good(int(quality[position])) or value[position] == self._starts:
-            return
-        if self._starts is None:  # the hand-shake could not read it
-            self._starts = float(value[position])
-            return
-        self._connection.drop(f"the device restarted (start counter {self._starts:g} to {value[position]:g})")
+        if words := self._start_counter.watch(value, quality):
+            self._connection.drop(words)
 
-    def _point(self, tag: str) -> OpcUaPoint:
-        position = self._position.get(tag)
-        if position is None:
-            raise KeyError(f"device {self._name} has no tag {tag}")
-        return self._points[position]
-
-    def _position_of_start_counter(self) -> int | None:
-        tag = self._options.start_counter
-        if tag is None:
-            return None
-        if tag not in self._position:
-            raise ValueError(f"device {self._name}: start_counter {tag!r} is no tag of this device")
-        return self._position[tag]
-
-    def _unread_quality(self, failures: Iterable[int]) -> int:
-        if self.link.state is LinkState.REFUSED:
-            return BAD_CONFIGURATION
-        return next((code for code in failures if code in (BAD_TIMEOUT, BAD_DECODING)), BAD_NOT_CONNECTED)
+    def _lost_quality(self, failures: Iterable[int]) -> int:
+        """The quality of all points after a link was lost: what was seen of the loss."""
+        return next((code for code in failures if code in (BAD_TIMEOUT, BAD_DECODING)), self._unread_quality())
 
 
 def _question(image: Image, positions: Sequence[int]) -> Callable[[OpcUaSession], Awaitable[None]]:
@@ -394,16 +320,6 @@ def _result(status: int) -> WriteResult:
         return WriteResult(Outcome.CONFIRMED)
     unknown = code in _MAY_LAND or not is_bad(status)
     return WriteResult(Outcome.UNKNOWN if unknown else Outcome.REJECTED, words)
-
-
-def _opcua_point(device: str, bound: BoundPoint) -> OpcUaPoint:
-    if not isinstance(bound.point, OpcUaPoint):
-        raise TypeError(f"device {device}, tag {bound.tag.name}: not an OpcUaPoint")
-    return bound.point
-
-
-def _all(values: Mapping[str, float], outcome: Outcome, reason: str) -> dict[str, WriteResult]:
-    return dict.fromkeys(values, WriteResult(outcome, reason))
 
 
 def _now() -> float:

@@ -21,6 +21,7 @@ from evcontrol.access.session import Sessions
 from evcontrol.acquisition.image import ProcessImage
 from evcontrol.acquisition.scan import Scan, Scanner
 from evcontrol.alarms.alarms import Alarms
+from evcontrol.alarms.service import AlarmService
 from evcontrol.alarms.states import AlarmStatus
 from evcontrol.batch.batches import Batches
 from evcontrol.clock import NS, Clock, ClockKind, ScaledClock, VirtualClock
@@ -93,6 +94,7 @@ class Engine:
         self.alarms = Alarms(plant, self.image, self.journal, clock)
         self.people = People(data / "people.json", clock)
         self.sessions = Sessions(self.people, clock)
+        self.alarm_service = AlarmService(self.alarms, self.people, self.journal, clock)
         rooms = Rooms(
             plant, self.image, self.journal, self.gate, self.loops, clock, self.scanner.next_scan, self.view
         )  # fmt: skip
@@ -407,9 +409,9 @@ class Engine:
         for name, trip in self.view.trips.items():
             if name in self.plant.interlocks:
                 self.interlocks.restore(name, trip.cause, trip.since, trip.first_out)
-        for name, (state, since) in self.view.alarms.items():
+        for name, alarm in self.view.alarms.items():
             if name in self.plant.alarms:
-                self.alarms.restore(name, AlarmStatus(state), since)
+                self.alarms.restore(name, AlarmStatus(alarm.state), alarm.since, alarm.until)
 
     async def _observe(self) -> None:
         """Look at the plant before anything is written: until every link is up, or for a bounded time."""

@@ -1,9 +1,12 @@
-"""Alarms and interlocks: what stands, what to do about it, and that somebody has seen it."""
+"""Alarms and interlocks: what stands, what to do about it, that somebody has seen it, and what is put aside."""
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout
+from collections.abc import Awaitable, Callable
 
+from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+
+from evcontrol.api.client import Client
 from evcontrol.api.picture import Picture
 from evcontrol.api.schema import AlarmView, InterlockView
 from ui import when, words
@@ -33,9 +36,19 @@ class Alarms(View):
         )
         self.comment = QLineEdit()
         self.comment.setObjectName("alarms.comment")
-        self.comment.setPlaceholderText("Comment (the journal keeps it)")
+        self.comment.setPlaceholderText("Comment, or reason to shelve (the journal keeps it)")
         self.acknowledge = button("Acknowledge", "alarms.acknowledge")
         self.acknowledge.clicked.connect(self._acknowledge)
+        self.minutes = QDoubleSpinBox()
+        self.minutes.setObjectName("alarms.minutes")
+        self.minutes.setRange(0.5, 10_000.0)
+        self.minutes.setDecimals(1)
+        self.minutes.setValue(10.0)
+        self.minutes.setSuffix(" min")
+        self.shelve = button("Shelve", "alarms.shelve")
+        self.shelve.clicked.connect(self._shelve)
+        self.unshelve = button("Unshelve", "alarms.unshelve")
+        self.unshelve.clicked.connect(self._unshelve)
         self.error = ErrorLine("alarms.error")
         self.interlocks = Table(
             "alarms.interlocks",
@@ -66,7 +79,7 @@ class Alarms(View):
         layout.addLayout(head)
         layout.addWidget(self.list, 3)
         layout.addWidget(self._action)
-        layout.addLayout(_row(self.comment, self.acknowledge))
+        layout.addLayout(_row(self.comment, self.acknowledge, self.minutes, self.shelve, self.unshelve))
         layout.addWidget(self.error)
         layout.addSpacing(8)
         layout.addWidget(heading("Interlocks"))
@@ -76,6 +89,7 @@ class Alarms(View):
         for widget in (self.list, self.interlocks):
             widget.itemSelectionChanged.connect(self._ticked)
         self.reason.textChanged.connect(self._ticked)
+        self.comment.textChanged.connect(self._ticked)
 
     def draw(self, picture: Picture) -> None:
         """Draw what has changed."""
@@ -89,6 +103,7 @@ class Alarms(View):
         action = f"What to do: {chosen.corrective_action}" if chosen is not None and chosen.corrective_action else ""
         self._action.say(action, Tone.PLAIN, self.stale)
         self._allow_acknowledge(chosen)
+        self._allow_shelve(chosen)
         tripped = next((one for one in picture.interlocks if one.interlock == self.interlocks.selected()), None)
         self._allow_reset(tripped)
 
@@ -98,6 +113,20 @@ class Alarms(View):
             why = "Select an alarm that is not acknowledged"
         self.acknowledge.setEnabled(not why)
         self.acknowledge.setToolTip(why)
+
+    def _allow_shelve(self, chosen: AlarmView | None) -> None:
+        shelved = chosen is not None and chosen.state == "shelved"
+        why = self.scene.why_not("shelve")
+        if not why and chosen is None:
+            why = "Select an alarm"
+        elif not why and not self.comment.text().strip():
+            why = "A reason is needed"
+        not_shelved = why or ("" if shelved else "Select a shelved alarm")
+        if not why and chosen is not None and (shelved or not chosen.shelve_longest):
+            why = "It is shelved already" if shelved else "The plant file does not allow to shelve this alarm"
+        for push, reason in ((self.shelve, why), (self.unshelve, not_shelved)):
+            push.setEnabled(not reason)
+            push.setToolTip(reason)
 
     def _allow_reset(self, chosen: InterlockView | None) -> None:
         why = self.scene.why_not("reset")
@@ -109,18 +138,27 @@ class Alarms(View):
         self.reset.setToolTip(why)
 
     def _acknowledge(self) -> None:
-        alarm, comment = self.list.selected(), self.comment.text()
+        comment = self.comment.text()
+        self._act("acknowledged", lambda client, alarm: client.acknowledge(alarm, comment))
+
+    def _shelve(self) -> None:
+        seconds, reason = 60.0 * self.minutes.value(), self.comment.text()
+        self._act("shelved", lambda client, alarm: client.shelve(alarm, seconds, reason))
+
+    def _unshelve(self) -> None:
+        reason = self.comment.text()
+        self._act("is back", lambda client, alarm: client.unshelve(alarm, reason))
+
+    def _act(self, what: str, work: Callable[[Client, str], Awaitable[None]]) -> None:
+        alarm = self.list.selected()
 
         def done(_: None) -> None:
             self.comment.clear()
-            self.error.succeed(f"{alarm} acknowledged")
+            self.error.succeed(f"{alarm} {what}")
 
         self.error.clear()
         self.scene.act(
-            self,
-            lambda client: client.acknowledge(alarm, comment),
-            done,
-            lambda why: self.error.fail(words.first_line(why)),
+            self, lambda client: work(client, alarm), done, lambda why: self.error.fail(words.first_line(why))
         )
 
     def _reset(self) -> None:
@@ -139,10 +177,11 @@ class Alarms(View):
         )
 
 
-def _row(field: QLineEdit, push: QPushButton) -> QHBoxLayout:
+def _row(field: QLineEdit, *beside: QWidget) -> QHBoxLayout:
     row = QHBoxLayout()
     row.addWidget(field, 1)
-    row.addWidget(push)
+    for widget in beside:
+        row.addWidget(widget)
     return row
 
 
@@ -150,13 +189,20 @@ def _alarm_row(alarm: AlarmView) -> Row:
     tone = words.priority_tone(alarm.priority) if not alarm.acknowledged else Tone.STRONG
     cells = (
         Cell(words.priority(alarm.priority), tone),
-        Cell(words.alarm_state(alarm), Tone.STRONG if not alarm.acknowledged else Tone.PLAIN),
+        Cell(_state(alarm), Tone.STRONG if not alarm.acknowledged else Tone.PLAIN),
         when.moment(alarm.since),
         alarm.alarm,
         alarm.text,
         alarm.corrective_action,
     )
     return Row(alarm.alarm, cells, "", f"{alarm.alarm}: {alarm.text}\n{alarm.corrective_action}".strip())
+
+
+def _state(alarm: AlarmView) -> str:
+    state = words.alarm_state(alarm)
+    if alarm.until:
+        return f"{state} until {when.moment(alarm.until)}"
+    return f"{state}, first out" if alarm.first_out else state
 
 
 def _sorted(interlocks: list[InterlockView]) -> list[InterlockView]:

@@ -52,9 +52,8 @@ class AlarmBanner(QFrame):
             line = f"newest: {newest.alarm}: {newest.text}, {words.alarm_state(newest)}"
             self.newest.say(f"{line}, {when.time_of_day(newest.since)} UTC", Tone.PLAIN, stale)
         else:
-            known = len(picture.alarms)
-            told = f"{words.count(known, 'alarm')}, acknowledged" if known else "No alarms"
-            self.count.say(told, Tone.PLAIN if known else Tone.DIM, stale)
+            told = words.quiet_alarms(picture.alarms)
+            self.count.say(told, Tone.PLAIN if picture.alarms else Tone.DIM, stale)
             self.newest.say("")
         tripped = [one.interlock for one in picture.interlocks if one.tripped]
         what = f"✕ {words.count(len(tripped), 'interlock')} tripped: {tripped[0]}" if tripped else ""

@@ -9,10 +9,13 @@ PRIORITIES = ("critical", "high", "medium", "low")
 """From the most to the least urgent."""
 _SYMBOLS = {"critical": "◆ 1", "high": "▲ 2", "medium": "● 3", "low": "■ 4"}
 _TONES = {"critical": Tone.CRITICAL, "high": Tone.HIGH, "medium": Tone.MEDIUM, "low": Tone.LOW}
+_PUT_ASIDE = frozenset({"shelved", "out of service"})
 _ALARM_STATES = {
     "unacknowledged": "active, unacknowledged",
     "acknowledged": "active, acknowledged",
     "returned": "returned to normal, unacknowledged",
+    "shelved": "shelved",
+    "out of service": "out of service",
 }
 _STATES = {
     "Running": "▶ Running",
@@ -52,9 +55,24 @@ def alarm_state(alarm: AlarmView) -> str:
     return _ALARM_STATES.get(alarm.state, alarm.state)
 
 
+def is_put_aside(alarm: AlarmView) -> bool:
+    """Whether a person has silenced the alarm."""
+    return alarm.state in _PUT_ASIDE
+
+
+def quiet_alarms(alarms: list[AlarmView]) -> str:
+    """How many alarms there are of which none waits for anybody."""
+    aside = sum(is_put_aside(alarm) for alarm in alarms)
+    parts = [f"{count(len(alarms) - aside, 'alarm')}, acknowledged"] if len(alarms) > aside else []
+    parts += [f"{count(aside, 'alarm')} put aside"] if aside else []
+    return "; ".join(parts) or "No alarms"
+
+
 def sorted_alarms(alarms: list[AlarmView]) -> list[AlarmView]:
-    """Those that wait for somebody first, then by priority, then the newest."""
-    return sorted(alarms, key=lambda alarm: (alarm.acknowledged, rank(alarm.priority), -alarm.since))
+    """Those that wait for somebody first, those put aside last, then by priority, then the newest."""
+    return sorted(
+        alarms, key=lambda alarm: (is_put_aside(alarm), alarm.acknowledged, rank(alarm.priority), -alarm.since)
+    )
 
 
 def interlock_state(interlock: InterlockView) -> str:

@@ -15,21 +15,32 @@ class Permission(StrEnum):
     OPERATE = "operate"  # batches and their prompts
     COMMAND = "command"  # manual commands, modes, loops
     ACKNOWLEDGE = "acknowledge"  # alarms
+    SHELVE = "shelve"  # alarms, for a limited time
+    DISABLE = "disable"  # alarms: out of service
     RESET = "reset"  # tripped interlocks
     SIGN = "sign"
     ADMINISTER = "administer"  # people
 
 
 _OPERATOR: Final = frozenset(
-    {Permission.READ, Permission.OPERATE, Permission.COMMAND, Permission.ACKNOWLEDGE, Permission.SIGN}
+    {
+        Permission.READ,
+        Permission.OPERATE,
+        Permission.COMMAND,
+        Permission.ACKNOWLEDGE,
+        Permission.SHELVE,
+        Permission.SIGN,
+    }
 )
 
 ROLES: Final[Mapping[str, frozenset[Permission]]] = MappingProxyType(
     {
         "operator": _OPERATOR,
-        "supervisor": _OPERATOR | {Permission.RESET},
+        "supervisor": _OPERATOR | {Permission.RESET, Permission.DISABLE},
         "quality": frozenset({Permission.READ, Permission.SIGN}),
-        "engineer": frozenset({Permission.READ, Permission.COMMAND, Permission.ACKNOWLEDGE, Permission.RESET}),
+        "engineer": frozenset(
+            {Permission.READ, Permission.COMMAND, Permission.ACKNOWLEDGE, Permission.SHELVE, Permission.RESET}
+        ),
         # Who hands out access has none to the process by that.
         "administrator": frozenset({Permission.READ, Permission.ADMINISTER}),
     }

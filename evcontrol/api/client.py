@@ -6,12 +6,12 @@ answer). A request that changes something is never repeated by itself.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from types import NoneType, TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
@@ -21,6 +21,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from evcontrol.api import endpoint
 from evcontrol.api.schema import (
     Acknowledgement,
+    Acknowledgements,
+    AlarmFigures,
     AlarmView,
     Answer,
     BatchCommand,
@@ -42,7 +44,9 @@ from evcontrol.api.schema import (
     RecordVerdict,
     ReportMade,
     Series,
+    ServiceChange,
     Session,
+    Shelving,
     SignOn,
     SignReconciliation,
     Snapshot,
@@ -162,6 +166,37 @@ class Client:
     async def acknowledge(self, alarm: str, comment: str = "") -> None:
         """Acknowledge an alarm."""
         await self._call(NoneType, "POST", _path("alarms", alarm, "acknowledge"), Acknowledgement(comment=comment))
+
+    async def acknowledge_all(self, alarms: Sequence[str], comment: str = "") -> list[str]:
+        """Acknowledge several alarms; the names of those that were waiting for it."""
+        body = Acknowledgements(alarms=list(alarms), comment=comment)
+        return await self._call(list[str], "POST", "/api/alarms/acknowledge", body)
+
+    async def alarm_figures(self, start: int | None = None, end: int | None = None) -> AlarmFigures:
+        """How good the alarms were between two process times (UTC ns), by default in the last day."""
+        times = {"start": start, "end": end}
+        wanted = urlencode({name: t for name, t in times.items() if t is not None})
+        return await self._call(AlarmFigures, "GET", f"/api/alarms/figures?{wanted}")
+
+    async def shelve(self, alarm: str, duration_s: float, reason: str) -> None:
+        """Put an alarm aside for so many seconds of process time."""
+        await self._call(
+            NoneType, "POST", _path("alarms", alarm, "shelve"), Shelving(duration_s=duration_s, reason=reason)
+        )
+
+    async def unshelve(self, alarm: str, reason: str) -> None:
+        """Bring a shelved alarm back before its time."""
+        await self._call(NoneType, "POST", _path("alarms", alarm, "unshelve"), WithReason(reason=reason))
+
+    async def remove_alarm(self, alarm: str, reason: str, password: str) -> None:
+        """Take an alarm out of service: a signature."""
+        body = _with_secrets(ServiceChange.model_validate({"reason": reason, "password": password}))
+        await self._call(NoneType, "POST", _path("alarms", alarm, "remove"), body)
+
+    async def return_alarm(self, alarm: str, reason: str, password: str) -> None:
+        """Put an alarm back in service: a signature."""
+        body = _with_secrets(ServiceChange.model_validate({"reason": reason, "password": password}))
+        await self._call(NoneType, "POST", _path("alarms", alarm, "return"), body)
 
     async def interlocks(self) -> list[InterlockView]:
         """All interlocks."""

@@ -182,7 +182,11 @@ class InterlockView(Message):
 
 
 class AlarmView(Message):
-    """An alarm that is not normal (ISA-18.2)."""
+    """An alarm that is neither normal nor suppressed by design (ISA-18.2).
+
+    ``until`` is when a shelved one comes back by itself, ``first_out`` whether it was the first of its group,
+    ``shelve_longest`` for how many seconds of process time it may be shelved.
+    """
 
     alarm: str
     unit: str
@@ -192,6 +196,29 @@ class AlarmView(Message):
     since: int
     text: str
     corrective_action: str
+    until: int = 0
+    first_out: bool = False
+    shelve_longest: float = 0.0
+
+
+class AlarmFigures(Message):
+    """How good the alarms were between two process times (ISA-18.2, clause 16).
+
+    ``per_interval`` and ``peak`` are alarms raised in ten minutes, ``flood_share`` and ``most_share`` parts of one;
+    ``most`` are the ten that were raised most often, with how often.
+    """
+
+    start: int
+    end: int
+    raised: int
+    per_interval: float
+    peak: int
+    flood_share: float
+    by_priority: dict[str, int]
+    most: list[tuple[str, int]]
+    most_share: float
+    chattering: list[str]
+    stale: list[str]
 
 
 class Status(Message):
@@ -256,6 +283,27 @@ class Acknowledgement(Message):
     """Somebody has seen an alarm."""
 
     comment: Comment = ""
+
+
+class Acknowledgements(Message):
+    """Somebody has seen several alarms; those that do not wait for it are left as they are."""
+
+    alarms: Annotated[list[Name], Field(min_length=1, max_length=10_000)]
+    comment: Comment = ""
+
+
+class Shelving(Message):
+    """An alarm is put aside for so many seconds of process time."""
+
+    duration_s: Annotated[FiniteFloat, Field(gt=0)]
+    reason: Reason
+
+
+class ServiceChange(Message):
+    """An alarm is taken out of service, or put back: a signature."""
+
+    reason: Reason
+    password: Password
 
 
 # -------------------------------------------------------------------------------------------------------------- batches

@@ -155,7 +155,7 @@ def interlocks(engine: Engine) -> list[InterlockView]:
 
 
 def alarms(engine: Engine) -> list[AlarmView]:
-    """The alarms that are not normal. Their text does not move with the values, which are tags."""
+    """The alarms that are neither normal nor suppressed by design. Their text does not move with the values."""
     return [
         AlarmView(
             alarm=alarm.spec.name,
@@ -166,9 +166,12 @@ def alarms(engine: Engine) -> list[AlarmView]:
             since=alarm.since,
             text=alarm.spec.description,
             corrective_action=alarm.spec.corrective_action,
+            until=alarm.until,
+            first_out=alarm.first_out,
+            shelve_longest=alarm.spec.shelve_longest_s,
         )
         for alarm in engine.alarms.states()
-        if alarm.state is not AlarmStatus.NORMAL
+        if alarm.state not in (AlarmStatus.NORMAL, AlarmStatus.SUPPRESSED)
     ]
 
 

@@ -107,7 +107,7 @@ class Gathering:
             case Kind.CLOCK_SPEED:
                 self._speed = event
             case Kind.ALARM_STATE:
-                self._stand(body["alarm"], event, body["new"] != "normal")
+                self._stand(body["alarm"], event, body["new"] not in _QUIET)
             case Kind.INTERLOCK_TRIPPED | Kind.INTERLOCK_RESET:
                 self._stand(body["interlock"], event, event.kind is Kind.INTERLOCK_TRIPPED)
 
@@ -246,7 +246,6 @@ _DEEDS: Final = {
     Kind.PROMPT_ANSWERED: "answered a question",
     Kind.COMMAND_INTENT: "commanded an actuator",
     Kind.COMMAND_REFUSED: "gave a command that was refused",
-    Kind.ALARM_STATE: "acknowledged an alarm",
     Kind.INTERLOCK_RESET: "reset an interlock",
     Kind.LOOP_CHANGED: "changed a loop",
     Kind.MODE_CHANGED: "changed a mode",
@@ -255,9 +254,15 @@ _DEEDS: Final = {
 }
 
 
+_QUIET: Final = frozenset({"normal", "suppressed"})
+"""States of alarms between which nothing happened that concerns a batch."""
+
+
 def _file(record: BatchRecord, event: Event) -> None:
     """Put an event into the list of its kind."""
     name = _LISTS.get(event.kind)
+    if event.kind is Kind.ALARM_STATE and {event.body["old"], event.body["new"]} <= _QUIET:
+        return
     if name is not None:
         getattr(record, name).append(event)
 
@@ -287,6 +292,8 @@ def deed_of(event: Event) -> str:
     if event.kind is Kind.STATE_CHANGED:
         command = str(event.body.get("command") or "changed")
         return f"{command}: {event.path}" if event.path else f"{command}: the batch"
+    if event.kind is Kind.ALARM_STATE:
+        return _alarm_deed(event.body.get("old"), event.body.get("new"))
     return _DEEDS.get(event.kind, event.kind.value)
 
 
@@ -368,3 +375,15 @@ def _elements(recipe: Recipe | None, units: Any) -> dict[str, ElementEntry]:
         unit = str(units.get(step.unit, ""))
         elements[step.path] = ElementEntry(step.path, step.level.value, step.name, step.phase, unit, step.arguments)
     return elements
+
+
+def _alarm_deed(old: object, new: object) -> str:
+    for state, begun, ended in (
+        ("shelved", "shelved an alarm", "unshelved an alarm"),
+        ("out of service", "took an alarm out of service", "put an alarm back in service"),
+    ):
+        if new == state:
+            return begun
+        if old == state:
+            return ended
+    return "acknowledged an alarm"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from drivers.connection import os_error_words
-from drivers.nta_export import NtaExport, NtaFileError, Replicate, Sizes, read_export
-from evcontrol.cli.fault import WRONG
+from drivers.nta_export import NtaExport, NtaFileError, Replicate, read_export
+from evcontrol.cli.fault import WRONG, CliError
 from evcontrol.cli.nta_plot import plot
 from evcontrol.cli.output import AsJson, complain, print_json, print_table, say
 
@@ -19,7 +19,12 @@ _NO_FIGURES: dict[str, float | None] = dict.fromkeys(("mean", "mode", "sd", "d10
 
 
 def nta(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Exports, such as *-ExperimentSummary.csv.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="Exports: *-ExperimentSummary.csv of NanoSight, *_size_488.txt of ZetaView."
+        ),
+    ],
     picture: Annotated[
         Path | None,
         typer.Option("--plot", metavar="FILE.svg", help="Draw the size distributions.", show_default=False),
@@ -27,7 +32,7 @@ def nta(
     json: AsJson = False,
 ) -> None:
     """Read exports of NTA instruments; exit status 1 when one is refused."""
-    found = [(file, _read(file)) for file in files]
+    found = [(file, _read(file)) for given in files for file in _named(given)]
     read = [(file, export) for file, export in found if isinstance(export, NtaExport)]
     if json:
         print_json([_document(file, export) for file, export in found])
@@ -38,16 +43,32 @@ def nta(
             else:
                 complain(export)
     if picture is not None and read:
-        picture.write_text(plot([(file.name, export) for file, export in read]), encoding="utf-8")
+        _draw(picture, read)
         if not json:
             say(f"the distribution{'s are' if len(read) > 1 else ' is'} drawn in {picture}")
     if len(read) < len(found):
         raise typer.Exit(WRONG)
 
 
+def _named(given: Path) -> Iterator[Path]:
+    """The files that a name stands for: itself, or those of a pattern that no shell has taken apart."""
+    last = given.name
+    matching = sorted(given.parent.glob(last)) if set(last) & set("*?[") and not given.exists() else []
+    yield from matching or [given]
+
+
+def _draw(picture: Path, read: Sequence[tuple[Path, NtaExport]]) -> None:
+    try:
+        picture.write_text(plot([(file.name, export) for file, export in read]), encoding="utf-8")
+    except OSError as error:
+        raise CliError(f"{picture}: {os_error_words(error)}; give the name of a picture that can be written") from None
+
+
 def _read(file: Path) -> NtaExport | str:
     """What an export says, or why it is refused."""
     try:
+        if file.is_dir():
+            return f"{file.name or file}: is a folder; give the files in it, such as {file / '*.csv'}"
         return read_export(file)
     except NtaFileError as error:
         return str(error)
@@ -72,8 +93,6 @@ def _document(file: Path, export: NtaExport | str) -> dict[str, Any]:
         "span": export.span,
         "fraction_below_200": export.fraction_below_200,
         "tracks": export.tracks,
-        "cv": export.cv,
-        "file_average": _file_average(export.file_concentration, export.file_sizes),
         "warnings": list(export.warnings),
         "checks": [asdict(check) for check in export.checks],
     }
@@ -83,10 +102,6 @@ def _replicate(one: Replicate) -> dict[str, Any]:
     sizes = asdict(one.sizes) if one.sizes is not None else _NO_FIGURES
     told = {"name": one.name, "valid": one.valid, "reason": one.reason, "concentration": one.concentration}
     return {**told, **sizes, "tracks": one.tracks}
-
-
-def _file_average(concentration: float | None, sizes: Sizes | None) -> dict[str, Any] | None:
-    return None if sizes is None else {"concentration": concentration, **asdict(sizes)}
 
 
 def _print(file: Path, export: NtaExport) -> None:
@@ -104,18 +119,20 @@ def _print(file: Path, export: NtaExport) -> None:
         ["D10, D50, D90", f"{sizes.d10:.1f}, {sizes.d50:.1f}, {sizes.d90:.1f} nm"],
         ["Span", "-" if export.span is None else f"{export.span:.2f}"],
         ["Below 200 nm", "-" if share is None else f"{share:.1%}"],
-        ["Videos", f"{len(export.valid_replicates)} of {len(export.replicates)} are valid"],
+        ["Replicates", f"{len(export.valid_replicates)} of {len(export.replicates)} are valid"],
+        ["CV between them", "-" if export.cv is None else f"{export.cv:.1%}"],
         ["Valid tracks", str(export.tracks)],
         *([f"Warning{'' if i else ' of the instrument'}", words] for i, words in enumerate(export.warnings)),
         *([f"Check {check.name}", f"failed: {check.words}"] for check in export.checks if not check.passed),
     ])  # fmt: skip
-    head = ["Video", "Particles/mL", "Mean", "Mode", "D50", "Tracks", ""]
+    head = ["Replicate", "Particles/mL", "Mean", "Mode", "D50", "Tracks", ""]
     print_table(head, [_row(one) for one in export.replicates])
     say("")
 
 
 def _row(one: Replicate) -> Sequence[str]:
-    if one.sizes is None or one.concentration is None:
+    if not one.valid or one.concentration is None:
         return [one.name, "", "", "", "", "", f"failed: {one.reason}"]
-    figures = (one.sizes.mean, one.sizes.mode, one.sizes.d50)
-    return [one.name, f"{one.concentration:.2e}", *(f"{size:.1f}" for size in figures), str(one.tracks), ""]
+    sizes = one.sizes
+    figures = ["", "", ""] if sizes is None else [f"{size:.1f}" for size in (sizes.mean, sizes.mode, sizes.d50)]
+    return [one.name, f"{one.concentration:.2e}", *figures, str(one.tracks), ""]

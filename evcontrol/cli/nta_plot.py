@@ -18,19 +18,19 @@ SHOWN: Final = 0.999
 
 
 def plot(exports: Sequence[tuple[str, NtaExport]]) -> str:
-    """The average distribution of each export, in the cell, over the range that its videos span."""
+    """The distribution of each export, in the cell and for each nm, over the range that its replicates span."""
     right = max(_largest(export) for _, export in exports)
-    highest = max(max(column) for _, export in exports for column in (one.bins for one in export.valid_replicates))
-    top = highest * 1.05 or 1.0
+    curves = [_curves(export) for _, export in exports]
+    top = max(max(above) for _, _, above in curves) * 1.05 or 1.0
     parts = list(_axes(right, top))
-    for place, (name, export) in enumerate(exports):
+    for place, ((name, export), (below, average, above)) in enumerate(zip(exports, curves, strict=True)):
         colour = COLOURS[place % len(COLOURS)]
-        sizes = [size for size in export.bin_centres if size <= right]
-        columns = list(zip(*(one.bins for one in export.valid_replicates), strict=True))[: len(sizes)]
-        above = [_point(size, max(column), right, top) for size, column in zip(sizes, columns, strict=True)]
-        below = [_point(size, min(column), right, top) for size, column in zip(sizes, columns, strict=True)]
-        line = [_point(size, c, right, top) for size, c in zip(sizes, export.distribution, strict=False)]
-        parts.append(f'<polygon points="{" ".join(above + below[::-1])}" fill="{colour}" fill-opacity="0.2"/>')
+        count = sum(size <= right for size in export.bin_centres)
+        low, line, high = (
+            [_point(*pair, right, top) for pair in zip(export.bin_centres[:count], curve, strict=False)]
+            for curve in (below, average, above)
+        )
+        parts.append(f'<polygon points="{" ".join(high + low[::-1])}" fill="{colour}" fill-opacity="0.2"/>')
         parts.append(f'<polyline points="{" ".join(line)}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
         y = TOP + 10 + 14 * place
         parts.append(f'<rect x="{WIDTH - 330}" y="{y - 7}" width="14" height="3" fill="{colour}"/>')
@@ -40,6 +40,16 @@ def plot(exports: Sequence[tuple[str, NtaExport]]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" font-family="sans-serif">'
         f'{title}<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>{"".join(parts)}</svg>\n'
     )
+
+
+def _curves(export: NtaExport) -> tuple[list[float], list[float], list[float]]:
+    """Lowest, average and highest of the replicates, per nm: bins of 1 and of 5 nm are comparable only so."""
+    width = export.bin_centres[1] - export.bin_centres[0]
+    columns = list(zip(*(one.bins for one in export.valid_replicates if one.bins), strict=True))
+    average = [c / width for c in export.distribution]
+    if not columns:
+        return average, average, average
+    return [min(column) / width for column in columns], average, [max(column) / width for column in columns]
 
 
 def _largest(export: NtaExport) -> float:
@@ -69,7 +79,7 @@ def _axes(right: float, top: float) -> Iterable[str]:
         yield f'<text x="{x}" y="{bottom + 17}" font-size="11" text-anchor="middle">{value:g}</text>'
     yield f'<path d="M{LEFT} {TOP}V{bottom}H{WIDTH - RIGHT}" fill="none" stroke="#1b1f24"/>'
     yield f'<text x="{WIDTH - RIGHT}" y="{bottom + 35}" font-size="12" text-anchor="end">size, nm</text>'
-    words = "particles/mL in each nm, in the cell: average, lowest and highest of the videos"
+    words = "particles/mL in each nm, in the cell: average, lowest and highest of the replicates"
     yield f'<text x="{LEFT - 6}" y="{TOP - 10}" font-size="12">{words}</text>'
 
 

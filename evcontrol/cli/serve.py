@@ -24,6 +24,7 @@ from evcontrol.api.server import make_app
 from evcontrol.cli.connect import DEFAULT_DATA, Data, InfluxFile
 from evcontrol.cli.fault import WRONG, WRONG_USE, CliError
 from evcontrol.cli.log import keep_details, log_to
+from evcontrol.cli.loop_watchdog import LoopWatchdog, end_process
 from evcontrol.cli.output import complain, say
 from evcontrol.cli.stopping import StopRequest
 from evcontrol.clock import Clock, LiveClock, ScaledClock
@@ -76,7 +77,8 @@ async def _serve(plant: Plant, data: Path, speed: float, host: str, port: int, u
             raise CliError(str(error)) from None
         with listener:
             engine = _make_engine(plant, data)
-            return await _Service(engine, listener, host, speed, stop).run()
+            with LoopWatchdog(end_process).watching():
+                return await _Service(engine, listener, host, speed, stop).run()
 
 
 class _Service:

@@ -44,7 +44,7 @@ class Kind(StrEnum):
     INTERLOCK_RESET = "interlock.reset"  # interlock
     SAFE_STATE = "safe.state"  # unit, why, reached: [tag], not_reached: [{tag, reason}]
     # alarms
-    ALARM_STATE = "alarm.state"  # alarm, old, new, priority, value, unit, text
+    ALARM_STATE = "alarm.state"  # alarm, old, new, priority, value, unit, text, until, first_out
     # batches and their procedural elements (path = place in the procedure, e.g. "concentrate/df1")
     BATCH_CREATED = "batch.created"  # recipe {name, version, hash, text, file}, purpose, product, units, parameters
     STATE_CHANGED = "state.changed"  # old, new, command, reason; path "" is the procedure itself

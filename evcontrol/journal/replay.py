@@ -40,6 +40,15 @@ class Trip:
     first_out: bool
 
 
+@dataclass(frozen=True, slots=True)
+class StandingAlarm:
+    """State of an alarm, since when, and until when a shelved one is so (process time, UTC ns)."""
+
+    state: str
+    since: int
+    until: int = 0
+
+
 @dataclass(slots=True)
 class BatchView:
     """A batch as its events tell it. ``states`` and ``progress`` by path; ``results`` as (path, name, value, unit)."""
@@ -72,8 +81,8 @@ class PlantView:
         self.batches: dict[str, BatchView] = {}
         self.trips: dict[str, Trip] = {}
         """Interlocks that stand tripped."""
-        self.alarms: dict[str, tuple[str, int]] = {}
-        """State of each alarm that ever changed, and since when (process time, UTC ns)."""
+        self.alarms: dict[str, StandingAlarm] = {}
+        """Each alarm that ever changed."""
         self.last_t = 0
         """Process time of the last event of an engine, UTC ns; people can be added while none runs."""
         self.stopped_orderly = True
@@ -99,7 +108,7 @@ class PlantView:
             case Kind.INTERLOCK_RESET:
                 self.trips.pop(body["interlock"], None)
             case Kind.ALARM_STATE:
-                self.alarms[body["alarm"]] = (body["new"], event.t)
+                self.alarms[body["alarm"]] = StandingAlarm(body["new"], event.t, body.get("until", 0))
             case Kind.MODULE_INSTALLED:
                 self.modules[body["module"]] = ModuleView(
                     body["module"], body["type"], body["state"], body["uses"],

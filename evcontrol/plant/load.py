@@ -447,6 +447,8 @@ class _Loader:
             while_=section.only_while,
             on_delay_s=section.on_delay,
             off_delay_s=section.off_delay,
+            group=section.group,
+            shelve_longest_s=section.shelve_longest,
             priority=section.priority,
             description=section.description,
             cause=section.cause,

@@ -209,7 +209,11 @@ class InterlockSpec:
 
 @dataclass(frozen=True, slots=True)
 class AlarmSpec:
-    """An alarm: raised when ``when`` has held for ``on_delay_s``, cleared when it has not for ``off_delay_s``."""
+    """An alarm: raised when ``when`` has held for ``on_delay_s``, cleared when it has not for ``off_delay_s``.
+
+    While ``while_`` (an expression, empty = always) is false it is suppressed by design. Of a ``group`` the first that
+    is raised is marked. ``shelve_longest_s`` is for how long a person may put it aside (process s; 0 = not at all).
+    """
 
     name: str
     unit: str
@@ -222,6 +226,8 @@ class AlarmSpec:
     cause: str
     consequence: str
     corrective_action: str
+    group: str = ""
+    shelve_longest_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,6 +187,8 @@ class AlarmSection(Section):
     only_while: str = ""
     on_delay: Seconds = 0.0
     off_delay: Seconds = 0.0
+    group: str = ""
+    shelve_longest: Seconds = 0.0
     priority: Priority
     description: str
     cause: str

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from simulators.devices.nta_counter import KINDS, NtaCounter, Worklist
+from simulators.devices.nta_counter import KINDS, Measurement, NtaCounter, Worklist
+from simulators.devices.nta_size_file import size_file, size_file_name, table_name, table_of_positions
 from simulators.devices.nta_summary import experiment_summary, file_name
 
 TAKEN: Final = "taken"
@@ -25,6 +27,13 @@ MOST_VIDEOS: Final = 10
 _NAME: Final = re.compile(r"worklist-(\d+)\.csv")
 
 
+class Layout(StrEnum):
+    """Whose exports the counter writes."""
+
+    NANOSIGHT = "nanosight"
+    ZETAVIEW = "zetaview"
+
+
 class WorklistError(Exception):
     """A worklist that cannot be carried out; one line."""
 
@@ -32,8 +41,9 @@ class WorklistError(Exception):
 class NtaFolder:
     """The folders of one counter. :meth:`poll` is called at each step of the wire."""
 
-    def __init__(self, counter: NtaCounter, worklists: Path, exports: Path) -> None:
+    def __init__(self, counter: NtaCounter, worklists: Path, exports: Path, layout: Layout = Layout.NANOSIGHT) -> None:
         self._counter = counter
+        self._layout = layout
         self._worklists = worklists
         self._exports = exports
         self._pieces: list[bytes] = []
@@ -74,24 +84,35 @@ class NtaFolder:
 
     def _write(self) -> None:
         """Begin an export, go on with it, or end it; with pauses."""
-        if self._path is None:
+        path = self._path
+        if path is None:
             measurement = self._counter.finished()
             if measurement is None:
                 return
-            self._path = self._exports / file_name(measurement)
-            self._pieces = _pieces(experiment_summary(measurement).encode("latin-1"))
-            self._path.write_bytes(b"")
-            self._pause = 0
+            path = self._path = self._begin(measurement)
         self._pause -= 1
         if self._pause > 0:
             return
         self._pause = POLLS_PER_PIECE
         if self._pieces:
-            with self._path.open("ab") as file:
+            with path.open("ab") as file:
                 file.write(self._pieces[0])
             del self._pieces[0]
         if not self._pieces:
             self._end()
+
+    def _begin(self, measurement: Measurement) -> Path:
+        """Put together what is written, and make the empty file; a table of positions is there before it."""
+        if self._layout is Layout.NANOSIGHT:
+            name, text = file_name(measurement), experiment_summary(measurement)
+        else:
+            name, text = size_file_name(measurement), size_file(measurement)
+            table = self._exports / table_name(measurement)
+            table.write_bytes(table_of_positions(measurement).encode("latin-1"))
+        path = self._exports / name
+        path.write_bytes(b"")
+        self._pieces, self._pause = _pieces(text.encode("latin-1")), 0
+        return path
 
     def _end(self) -> None:
         name = f"worklist-{self._counter.written().request}.csv"

@@ -49,6 +49,8 @@ def spec(name: str = "U.HIGH", **changes: str | float) -> AlarmSpec:
         "unit": "U",
         "when": "U.P > 8 psig",
         "while_": "",
+        "group": "",
+        "shelve_longest_s": 600.0,
         "on_delay_s": 3.0,
         "off_delay_s": 5.0,
         "priority": Priority.HIGH,

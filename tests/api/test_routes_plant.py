@@ -1,4 +1,4 @@
-"""The plant over the API: the snapshot, commands by hand, modes, loops, alarms and interlocks."""
+"""The plant over the API: the snapshot, commands by hand, modes, loops and interlocks."""
 
 from pathlib import Path
 
@@ -122,24 +122,6 @@ def test_an_interlock_is_shown_with_its_cause_and_reset_when_it_is_gone(tmp_path
     serve(tmp_path, work)
 
 
-def test_an_alarm_is_acknowledged_once(tmp_path: Path) -> None:
-    async def work(served: Served) -> None:
-        async with served.signed_on() as client:
-            assert await client.alarms() == []
-            await refused(client.acknowledge("TFF201.TMP_HIGH"), 409, "nothing to acknowledge")
-            await refused(client.acknowledge("TFF201.NONE"), 404, "no alarm")
-            served.sim.process.ledger.permeate.volume_ml = 11_500.0
-            await served.until(lambda: bool(_standing(served)))
-            (shown,) = await client.alarms()
-            assert (shown.alarm, shown.acknowledged) == ("TFF201.PERMEATE_VESSEL_FULL", False)
-            await client.acknowledge(shown.alarm, "seen")
-            assert [a.acknowledged for a in await client.alarms()] == [True]
-        last = served.events(Kind.ALARM_STATE)[-1]
-        assert (last.actor, last.body["text"]) == ("user:olivia", "acknowledged: seen")
-
-    serve(tmp_path, work)
-
-
 def test_a_command_that_cannot_be_journalled_is_not_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def work(served: Served) -> None:
         async with served.signed_on() as client:
@@ -153,7 +135,3 @@ def test_a_command_that_cannot_be_journalled_is_not_done(tmp_path: Path, monkeyp
             assert (await client.snapshot()).units[0].mode == "automatic"
 
     serve(tmp_path, work)
-
-
-def _standing(served: Served) -> list[str]:
-    return [a.spec.name for a in served.engine.alarms.states() if a.state != "normal"]

@@ -9,18 +9,24 @@ from xml.etree import ElementTree
 import pytest
 
 from evcontrol.cli.commands import run
-from tests.drivers.nta_files import failed, measurement, summary
+from tests.drivers.nta_files import as_805, failed, measurement, sizes, summary
 
 FIELDS = [
     "file", "instrument", "software", "sample", "captured_at", "replicates", "dilution", "concentration_measured",
-    "concentration_stock", "mean", "mode", "sd", "d10", "d50", "d90", "span", "fraction_below_200", "tracks", "cv",
-    "file_average", "warnings", "checks",
+    "concentration_stock", "mean", "mode", "sd", "d10", "d50", "d90", "span", "fraction_below_200", "tracks",
+    "warnings", "checks",
 ]  # fmt: skip
 
 
 def saved(folder: Path, name: str, text: str) -> str:
     path = folder / f"{name}-ExperimentSummary.csv"
     path.write_text(text, encoding="latin-1")
+    return str(path)
+
+
+def saved_sizes(folder: Path, name: str, text: str) -> str:
+    path = folder / f"{name}_size_488.txt"
+    path.write_bytes(text.encode("latin-1"))
     return str(path)
 
 
@@ -42,7 +48,26 @@ def test_json_has_an_object_for_each_file_in_its_order(tmp_path: Path, capsys: p
     assert [one["valid"] for one in told[2]["replicates"]] == [False, True, True]
     assert told[2]["replicates"][0]["reason"] == "no data"
     assert told[2]["replicates"][0]["mean"] is None
-    assert told[2]["file_average"]["mean"] < told[2]["mean"]
+
+
+def test_both_instruments_have_the_same_fields_and_types(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [saved(tmp_path, "a", summary()), saved_sizes(tmp_path, "b", sizes())]
+    files += [saved_sizes(tmp_path, "c", as_805(sizes()))]
+    assert run(["nta", *files, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [list(one) for one in told] == [FIELDS] * 3
+    assert [one["instrument"] for one in told] == ["NanoSight", "ZetaView", "ZetaView"]
+    for one in told:
+        assert {"name", "valid", "reason"} <= set(one["replicates"][0])
+        for name in FIELDS[6:-3]:
+            assert isinstance(one[name], float), name
+        assert isinstance(one["tracks"], int)
+        assert {"name", "passed", "words", "contradiction"} == set(one["checks"][0])
+        assert one["concentration_stock"] == pytest.approx(one["concentration_measured"] * one["dilution"])
+        assert one["mean"] == pytest.approx(told[0]["mean"], rel=0.02)
+    assert {name: told[1][name] for name in FIELDS[3:] if name != "checks"} == {
+        name: told[2][name] for name in FIELDS[3:] if name != "checks"
+    }
 
 
 def test_every_field_of_the_json_is_in_the_reference(tmp_path: Path) -> None:
@@ -70,6 +95,56 @@ def test_a_refused_file_is_one_line_and_status_1(tmp_path: Path, capsys: pytest.
     assert told.out == ""
     assert told.err.count("\n") == 1
     assert "a-ExperimentSummary.csv, line 1: an experiment summary without its header" in told.err
+
+
+def test_everything_that_cannot_be_read_is_one_line_and_the_others_are_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "empty.csv").write_bytes(b"")
+    (tmp_path / "binary.csv").write_bytes(bytes(range(256)) * 99)
+    with (tmp_path / "huge.csv").open("wb") as file:
+        file.truncate(10_000_000_000)
+    names = ["folder", "empty.csv", "binary.csv", "huge.csv", "none.csv", "none*.csv", "a/b.csv"]
+    assert run(["nta", *(str(tmp_path / name) for name in names), "/dev/zero", saved(tmp_path, "a", summary())]) == 1
+    told = capsys.readouterr()
+    lines = told.err.splitlines()
+    assert len(lines) == len(names) + 1
+    for line, words in zip(
+        lines,
+        ["is a folder; give the files in it", "empty", "not a text", "more than 5 MB", "no such file", "no such file",
+         "no such file", "not a file that holds data"],
+        strict=True,
+    ):  # fmt: skip
+        assert line.startswith("evcontrol: ")
+        assert words in line
+    assert "S-000042" in told.out
+
+
+def test_a_pattern_that_no_shell_has_taken_apart_stands_for_its_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [saved(tmp_path, name, summary()) for name in ("b", "a [1]")]
+    assert run(["nta", str(tmp_path / "*.csv"), "--json"]) == 0
+    assert [one["file"] for one in json.loads(capsys.readouterr().out)] == sorted(files)
+    assert run(["nta", files[1], "--json"]) == 0
+    assert [one["file"] for one in json.loads(capsys.readouterr().out)] == [files[1]]
+
+
+def test_a_picture_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["nta", saved(tmp_path, "a", summary()), "--plot", str(tmp_path / "none" / "out.svg")]) == 1
+    told = capsys.readouterr()
+    assert told.err.count("\n") == 1
+    assert "out.svg: no such file or directory" in told.err
+
+
+def test_bins_of_any_width_are_drawn_on_one_scale(tmp_path: Path) -> None:
+    picture = tmp_path / "out.svg"
+    files = [saved(tmp_path, "a", summary()), saved_sizes(tmp_path, "b", sizes())]
+    assert run(["nta", *files, "--plot", str(picture)]) == 0
+    lines = ElementTree.parse(picture).getroot().findall("{http://www.w3.org/2000/svg}polyline")
+    highest = [min(float(point.split(",")[1]) for point in line.get("points", "").split()) for line in lines]
+    assert highest[0] == pytest.approx(highest[1], abs=20.0)
 
 
 def test_the_picture_shows_every_file_that_could_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,6 +95,8 @@ def test_the_roles_are_told_as_they_are() -> None:
         "run batches": "operate",
         "command by hand": "command",
         "acknowledge alarms": "acknowledge",
+        "shelve alarms": "shelve",
+        "take alarms out of service": "disable",
         "reset interlocks": "reset",
         "sign": "sign",
         "administer people": "administer",

@@ -97,10 +97,10 @@ class PtyInstrument(_Lines):
 class TcpInstrument(_Lines):
     """Behind a TCP port of this machine, as on a serial server."""
 
-    def __init__(self, answer: Answer = lambda _: b"") -> None:
+    def __init__(self, answer: Answer = lambda _: b"", port: int = 0) -> None:
         super().__init__(answer)
         self._server: asyncio.Server | None = None
-        self._port = 0
+        self._port = port
         self._clients: set[asyncio.Transport] = set()
 
     @property

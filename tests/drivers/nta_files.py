@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from dataclasses import replace
 from datetime import datetime
@@ -9,6 +10,7 @@ from datetime import datetime
 import numpy as np
 
 from simulators.devices.nta_counter import Measurement, Worklist
+from simulators.devices.nta_size_file import size_file, table_of_positions
 from simulators.devices.nta_summary import experiment_summary
 from simulators.process.nta import SampleProperties, Video, drifts, record
 
@@ -37,6 +39,24 @@ def failed(shown: Measurement, place: int = 0) -> Measurement:
 
 def summary(shown: Measurement | None = None) -> str:
     return experiment_summary(shown or measurement())
+
+
+def sizes(shown: Measurement | None = None) -> str:
+    """A size file of ZetaView 8.06."""
+    return size_file(shown or measurement())
+
+
+def positions(shown: Measurement | None = None) -> str:
+    """The table of its positions."""
+    return table_of_positions(shown or measurement())
+
+
+def as_805(text: str) -> str:
+    """A size file as ZetaView 8.05 wrote it on a computer with decimal commas: CR LF, and fewer entries."""
+    text = text.replace("8.06.01 SP1", "8.05.16 SP3").replace("Conductivity: ", "Conductivity:\t")
+    text = re.sub(r"^(Positions|Concentration Correction Factor):.*\n", "", text, flags=re.MULTILINE)
+    lines = [re.sub(r"(\d)\.(\d)", r"\1,\2", line) if "ZetaView" not in line else line for line in text.split("\n")]
+    return "\r\n".join(lines)
 
 
 def as_32(text: str) -> str:
@@ -75,6 +95,18 @@ def as_excel(text: str) -> str:
 
 
 def _plain(cell: str) -> str:
-    if re.fullmatch(r"-?\d+(\.\d+)?(e[+-]\d+)?", cell):
+    if _is_number(cell):
         return f"{float(cell):.10g}" if abs(float(cell)) < 1e9 else f"{float(cell):.0f}"
     return cell
+
+
+def as_german_excel(text: str) -> str:
+    """The same in a country with decimal commas: cells parted by semicolons."""
+    rows = [next(csv.reader([line]), []) for line in text.rstrip("\n").split("\n")]
+    width = max(len(row) for row in rows)
+    lines = [";".join(_plain(cell).replace(".", ",") if _is_number(cell) else cell for cell in row) for row in rows]
+    return "\r\n".join(line + ";" * (width - len(row)) for line, row in zip(lines, rows, strict=True)) + "\r\n"
+
+
+def _is_number(cell: str) -> bool:
+    return re.fullmatch(r"-?\d+(\.\d+)?(e[+-]\d+)?", cell) is not None

@@ -13,7 +13,7 @@ from drivers.nta_values import NtaField, unit_of
 from evcontrol.clock import Clock
 from evcontrol.quality import is_bad
 from evcontrol.signals import Tag, TagKind, TagTable
-from tests.drivers.nta_files import measurement, summary
+from tests.drivers.nta_files import measurement, sizes, summary
 
 QUICK = {"timeout_s": 0.5, "poll_s": 0.0, "settle_s": 0.05, "incomplete_after_s": 0.4}
 
@@ -82,6 +82,12 @@ class Rig:
         path = self.root / "exports" / f"{name}-ExperimentSummary.csv"
         content = summary(measurement(sample=sample)) if text is None else text
         path.write_bytes(content.encode("latin-1"))
+        return path
+
+    def size_file(self, name: str, text: str | None = None, sample: str = "S-000042") -> Path:
+        """Leave a size file of a ZetaView in the exports."""
+        path = self.root / "exports" / f"{name}_size_488.txt"
+        path.write_bytes((sizes(measurement(sample=sample)) if text is None else text).encode("latin-1"))
         return path
 
 

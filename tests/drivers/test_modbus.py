@@ -207,7 +207,7 @@ def test_the_watchdog_time_is_rounded_to_its_register() -> None:
 def test_the_wrong_kind_of_options_or_points_is_a_programmers_mistake() -> None:
     with pytest.raises(TypeError, match="not ModbusOptions"):
         ModbusDriver("dev", MtSicsOptions(port="x"), [], LiveClock())
-    with pytest.raises(TypeError, match="not a ModbusPoint"):
+    with pytest.raises(TypeError, match="no ModbusPoint"):
         ModbusDriver(
             "dev", ModbusOptions(host="h"), [BoundPoint(tag(0, "t"), MtSicsPoint(field="weight"))], LiveClock()
         )

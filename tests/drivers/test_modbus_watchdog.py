@@ -114,7 +114,7 @@ def test_a_restarted_controller_is_noticed_and_given_its_watchdog_time_again() -
         assert (await values_of(driver))["starts"] == (4.0, GOOD)
         await link_is(driver, LinkState.DISCONNECTED, 5, "restarted (start counter 3 to 4)")
         await link_is(driver, LinkState.READY, 5)
-        assert driver.link.reason == "the controller restarted (start counter 3 to 4)"
+        assert driver.link.reason == "the device restarted (start counter 3 to 4)"
         assert device.registers[TIME] == 50
         assert (await values_of(driver))["starts"] == (4.0, GOOD)
         assert driver.link.state is LinkState.READY
@@ -131,7 +131,7 @@ def test_a_restart_during_an_outage_is_told_by_the_new_link() -> None:
         device.registers[STARTS] = 9
         await proxy.set(Fault.NONE)
         await link_is(driver, LinkState.READY, 5)
-        assert driver.link.reason == "the controller restarted (start counter 3 to 9)"
+        assert driver.link.reason == "the device restarted (start counter 3 to 9)"
 
     on_the_wire(device, words(0) | COUNTER, test, **COUNTED)
 

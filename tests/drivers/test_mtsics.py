@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from drivers.driver import LinkState, Outcome
+from drivers.driver import LinkState
 from drivers.mtsics import MtSicsOptions
 from drivers.transport import in_process
 from evcontrol.clock import LiveClock, VirtualClock, run_virtual
@@ -184,10 +184,9 @@ def test_after_an_unreadable_line_the_driver_gets_into_step_by_the_serial_number
 def test_the_driver_only_ever_asks(kind: str, tmp_path: Path) -> None:
     async def test(driver: NamedMtSicsDriver, _balance: Balance, other: Instrument) -> None:
         await timely(driver)
-        result = await driver.write({"weight.g": 0.0})
-        assert result["weight.g"].outcome is Outcome.REJECTED
-        with pytest.raises(KeyError):
-            await driver.write({"other": 0.0})
+        for tag in ("weight.g", "other"):
+            with pytest.raises(KeyError):
+                await driver.write({tag: 0.0})
         assert not await driver.feed_watchdog()
         assert set(other.asked) == {b"I4", b"SI"}
 

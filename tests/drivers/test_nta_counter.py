@@ -12,19 +12,20 @@ from drivers.nta_watch import State
 from evcontrol.clock import LiveClock
 from simulators.devices.nta_counter import NtaCounter
 from simulators.process.nta import SampleProperties
-from simulators.wire.nta_folder import NtaFolder
+from simulators.wire.nta_folder import Layout, NtaFolder
 from tests.drivers.build import link_is
 from tests.drivers.nta_rig import Rig
 
 WHAT = {"pool": SampleProperties(4e11), "diluent": SampleProperties(2e6)}
 
 
-def test_requests_are_measured_and_their_results_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", Layout)
+def test_requests_are_measured_and_their_results_read(tmp_path: Path, layout: Layout) -> None:
     async def main() -> None:
         counter = NtaCounter(WHAT.__getitem__)
-        folder = NtaFolder(counter, tmp_path / "worklists", tmp_path / "exports")
+        folder = NtaFolder(counter, tmp_path / "worklists", tmp_path / "exports", layout)
         folder.open()
-        rig = Rig(tmp_path, LiveClock())
+        rig = Rig(tmp_path, LiveClock(), instrument=layout.value)
 
         async def instrument() -> None:
             while True:

@@ -234,7 +234,7 @@ def test_what_cannot_be_read_is_quarantined_with_the_reason(tmp_path: Path, text
         assert words in found["trouble"]
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         assert (tmp_path / "archive" / "quarantine" / f"{sha256}.csv").read_bytes() == path.read_bytes()
-        assert words in (tmp_path / "archive" / "quarantine" / f"{sha256}.txt").read_text()
+        assert words in (tmp_path / "archive" / "quarantine" / f"{sha256}.reason.txt").read_text()
         assert path.exists()
         rig.export("S-000042 again")
         assert (await rig.until(result_request=7.0))["state"] == State.DONE
@@ -378,6 +378,22 @@ def test_a_folder_that_goes_away_is_a_lost_link_and_comes_back(tmp_path: Path) -
             assert (await rig.read())["request"] == 7.0
 
     on_folders(tmp_path, test)
+
+
+def test_a_long_rest_between_two_looks_never_passes_old_values_off_as_current(tmp_path: Path) -> None:
+    async def main(clock: Any) -> None:
+        rig = Rig(tmp_path, clock, poll_s=10.0)
+        await rig.driver.start()
+        await clock.sleep(0.1)
+        await rig.read()
+        (tmp_path / "exports").rename(tmp_path / "away")
+        await clock.sleep(0.4)
+        assert (await rig.read())["state"] == State.IDLE
+        await clock.sleep(0.2)  # 0.6 s after the last look, and the time-out is 0.5 s
+        assert await rig.qualities() == {BAD_NOT_CONNECTED}
+        await rig.driver.stop()
+
+    run_virtual(main)
 
 
 @pytest.mark.parametrize("name", ["exports", "worklists"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,17 +17,21 @@ from drivers.driver import LinkState, Outcome
 from drivers.nta_ledger import LEDGER
 from drivers.nta_watch import State
 from evcontrol.clock import VirtualClock, run_virtual
-from tests.drivers.nta_files import measurement, summary
+from simulators.devices.nta_counter import Measurement
+from tests.drivers.nta_files import measurement, sizes, summary
 from tests.drivers.nta_rig import Rig
 
 SETTLE_S = 2.0
 GIVE_UP_S = 60.0
+WRITERS: dict[str, Callable[[Measurement], str]] = {"nanosight": summary, "zetaview": sizes}
 TEXTS = {
-    (sample, seed): summary(measurement(1, sample=f"S-{sample:06d}", seed=seed))
+    (instrument, sample, seed): write(measurement(1, sample=f"S-{sample:06d}", seed=seed))
+    for instrument, write in WRITERS.items()
     for sample in (1, 2)
     for seed in (1, 2, 3)
 }
 """Few different contents, so that copies happen."""
+DAMAGED = re.compile(r"(?<=\nCompleted tracks,)|(?<=\nNumber of Traces:\t)")
 
 STEPS = st.sampled_from(
     [
@@ -70,20 +76,24 @@ class Truth:
         return State.REQUESTED
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(STEPS, st.sampled_from([1, 2]), st.sampled_from([1, 2, 3])), max_size=14))
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from([*WRITERS]),
+    st.lists(st.tuples(STEPS, st.sampled_from([1, 2]), st.sampled_from([1, 2, 3])), max_size=14),
+)
 def test_the_state_is_always_that_of_the_last_request_and_every_export_is_taken_once(
-    steps: list[tuple[str, int, int]],
+    instrument: str, steps: list[tuple[str, int, int]]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        run_virtual(lambda clock: story(Path(folder), clock, steps))
+        run_virtual(lambda clock: story(Path(folder), clock, instrument, steps))
 
 
-async def story(root: Path, clock: VirtualClock, steps: list[tuple[str, int, int]]) -> None:
-    rig, truth = Rig(root, clock, settle_s=SETTLE_S, incomplete_after_s=GIVE_UP_S), Truth()
+async def story(root: Path, clock: VirtualClock, instrument: str, steps: list[tuple[str, int, int]]) -> None:
+    options = {"instrument": instrument, "settle_s": SETTLE_S, "incomplete_after_s": GIVE_UP_S}
+    rig, truth = Rig(root, clock, **options), Truth()
     await begin(rig)
     for number, step in enumerate(steps, 1):
-        rig = await act(rig, truth, number, *step)
+        rig = await act(rig, truth, options, number, *step)
         found = await rig.read()
         assert found["state"] == truth.state, (step, found["trouble"])
         assert found["request"] == max(truth.asked, default=0)
@@ -102,8 +112,11 @@ async def begin(rig: Rig) -> None:
     await rig.read()
 
 
-async def act(rig: Rig, truth: Truth, number: int, what: str, sample: int, seed: int) -> Rig:
-    worklists = rig.root / "worklists"
+async def act(rig: Rig, truth: Truth, options: dict[str, Any], number: int, what: str, sample: int, seed: int) -> Rig:
+    worklists, instrument = rig.root / "worklists", str(options["instrument"])
+    text = TEXTS[instrument, sample, seed]
+    name = f"S-{sample:06d} {number}" if instrument == "nanosight" else f"20260924_{number:04d}_S-{sample:06d}"
+    export = rig.export if instrument == "nanosight" else rig.size_file
     last = max(truth.asked, default=0)
     match what:
         case "ask":
@@ -118,33 +131,33 @@ async def act(rig: Rig, truth: Truth, number: int, what: str, sample: int, seed:
             (worklists / f"worklist-{last}.csv").rename(to / f"worklist-{last}.csv")
             (truth.taken if what == "take" else truth.failed).add(last)
         case "export":
-            await leave(rig, truth, f"S-{sample:06d} {number}", TEXTS[sample, seed], sample)
+            await leave(rig, truth, export(name, text), sample)
         case "half":
-            path = rig.export(f"S-{sample:06d} {number}", TEXTS[sample, seed][:9000])
+            path = export(name, text[:9000])
             await wait(rig)
             path.unlink()
         case "finish":
-            path = rig.export(f"S-{sample:06d} {number}", TEXTS[sample, seed][:9000])
+            path = export(name, text[:9000])
             await wait(rig)
             path.unlink()
-            await leave(rig, truth, f"S-{sample:06d} {number}", TEXTS[sample, seed], sample)
+            await leave(rig, truth, export(name, text), sample)
         case "damaged":
-            text = TEXTS[sample, seed].replace("Completed tracks,", "Completed tracks,x")
-            path = rig.export(f"S-{sample:06d} {number}", text)
+            text = DAMAGED.sub("x", text, count=1)
+            export(name, text)
             await wait(rig)
             if text not in truth.contents and (open_ := truth.waiting(sample)):
                 truth.failed.add(open_[0])
             truth.contents.add(text)
         case "unasked":
-            rig.export(f"x {number}", summary(measurement(1, sample="by hand")))
+            export(f"x {number}", WRITERS[instrument](measurement(1, sample="by hand")))
             await wait(rig)
         case "copy":
-            for path in list((rig.root / "exports").glob("*.csv"))[:1]:
-                path.with_name(f"copy {number}-ExperimentSummary.csv").write_bytes(path.read_bytes())
+            for path in list((rig.root / "exports").glob("[!.]*.*"))[:1]:
+                export(f"copy {number}", path.read_text(encoding="latin-1"))
                 await wait(rig)
         case "restart":
             await rig.driver.stop()
-            rig = Rig(rig.root, rig.clock, settle_s=SETTLE_S, incomplete_after_s=GIVE_UP_S)
+            rig = Rig(rig.root, rig.clock, **options)
             await begin(rig)
         case "lose":
             (rig.root / "exports").rename(rig.root / "away")
@@ -156,9 +169,9 @@ async def act(rig: Rig, truth: Truth, number: int, what: str, sample: int, seed:
     return rig
 
 
-async def leave(rig: Rig, truth: Truth, name: str, text: str, sample: int) -> None:
+async def leave(rig: Rig, truth: Truth, path: Path, sample: int) -> None:
     """A whole export; the oldest request for its sample has its result, unless the content was there before."""
-    rig.export(name, text)
+    text = path.read_text(encoding="latin-1")
     await wait(rig)
     if text not in truth.contents and (open_ := truth.waiting(sample)):
         truth.done.add(open_[0])

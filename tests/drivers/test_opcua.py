@@ -307,5 +307,5 @@ def test_options_and_points_of_another_driver_are_the_callers_mistake() -> None:
     with pytest.raises(TypeError, match="not OpcUaOptions"):
         OpcUaDriver("dev", MtSicsOptions(port="x"), [], LiveClock())
     point = MtSicsPoint.model_validate({"field": "weight"})
-    with pytest.raises(TypeError, match="not an OpcUaPoint"):
+    with pytest.raises(TypeError, match="no OpcUaPoint"):
         OpcUaDriver("dev", options, [BoundPoint(tag(0, "t"), point)], LiveClock())

@@ -2,7 +2,7 @@
 
 import re
 
-from simulators.devices import nta_summary
+from simulators.devices import nta_size_file, nta_summary
 from simulators.devices.nta_counter import KINDS, PREPARE_S, VIDEO_S
 from simulators.process import nta
 from simulators.process.nta import SampleProperties
@@ -72,3 +72,20 @@ def test_the_warnings_are_those_of_the_code() -> None:
         if "tracks" in when:
             assert f"<{number[0] if number else ''}" == word
             assert int(word[1:]) in nta_summary.FEW_TRACKS
+
+
+def test_the_size_file() -> None:
+    page, shown = text(PAGE), nta_size_file.size_file(measurement())
+    told = dict(table(PAGE, "Part", "Holds"))
+    assert f"{nta_size_file.LINEAR} bins of {nta_size_file.WIDTH:g} nm" in told["linear table"]
+    assert f"{nta_size_file.LOGARITHMIC} bins that grow evenly" in told["logarithmic table"]
+    assert f"from {nta_size_file.SMALLEST} to {nta_size_file.LARGEST:g} nm" in told["logarithmic table"]
+    assert "`zetaview`" in page
+    assert [layout.value for layout in wire.Layout] == ["nanosight", "zetaview"]
+    names = re.findall(r"`(\d{8}_[^`]*\.txt)`", page)
+    assert len(names) == 1
+    form = re.sub(r"\d", "0", nta_size_file.size_file_name(measurement()))
+    assert re.sub(r"\d", "0", names[0]) == form
+    assert nta_size_file.table_name(measurement()).endswith("_3pos.txt")
+    assert shown.count(nta_size_file.SEPARATOR) == 1
+    assert "Sample:\tS-000042\n" in shown

@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit
 from pytestqt.qtbot import QtBot
 
-from evcontrol.journal.events import Kind
+from evcontrol.journal.events import Kind, Origin
 from tests.api.served import PASSWORD
 from tests.ui.background import Background
 from tests.ui.conftest import MakeConsole
@@ -216,6 +216,48 @@ def test_an_alarm_is_seen_on_every_view_and_acknowledged(person: Person, engine:
     assert told[-1]["alarm"] == alarm
     engine.served.sim.balance_links["WT-RET"].plugged = True
     person.until(lambda: console.banner.count.said == "No alarms")
+
+
+def test_an_alarm_is_shelved_with_a_reason_and_brought_back(person: Person, engine: Background) -> None:
+    person.sign_on()
+    alarms, banner, alarm = person.console.alarms, person.console.banner, "TFF201.PERMEATE_VESSEL_FULL"
+    permeate = engine.served.sim.process.ledger.permeate
+    before, permeate.volume_ml = permeate.volume_ml, 11_500.0
+    person.go_to("alarms")
+    person.until(lambda: _listed(person, alarm))
+    alarms.list.select(alarm)
+    person.until(lambda: alarms.shelve.toolTip() == "A reason is needed")
+    person.type(alarms.comment, "the vessel is being changed")
+    alarms.minutes.setValue(11.0)
+    person.click(alarms.shelve)
+    person.until(lambda: "may be shelved for at most 600 s" in alarms.error.said)
+    alarms.minutes.setValue(5.0)
+    person.click(alarms.shelve)
+    person.until(lambda: alarms.list.text_of(alarm, 1).startswith("shelved until "))
+    person.until(lambda: banner.count.said == "1 alarm put aside")
+    person.type(alarms.comment, "it is changed")
+    person.until(alarms.unshelve.isEnabled)
+    permeate.volume_ml = before
+    person.click(alarms.unshelve)
+    person.until(lambda: not _listed(person, alarm) or "shelved" not in alarms.list.text_of(alarm, 1))
+    engine.call(_acknowledged(engine, alarm))
+
+
+def _listed(person: Person, alarm: str) -> bool:
+    keys = person.console.alarms.list.keys()
+    return alarm in keys
+
+
+async def _acknowledged(engine: Background, alarm: str) -> None:
+    """Leave no alarm behind for the next test."""
+    while (state := _state(engine, alarm)) != "normal":
+        if state == "returned":
+            engine.served.engine.alarms.acknowledge(alarm, Origin.user("olivia", "a test"), "")
+        await engine.served.engine.scanner.next_scan()
+
+
+def _state(engine: Background, alarm: str) -> str:
+    return next(one.state.value for one in engine.served.engine.alarms.states() if one.spec.name == alarm)
 
 
 def test_a_tripped_interlock_is_told_and_reset_with_a_reason(person: Person, engine: Background) -> None:

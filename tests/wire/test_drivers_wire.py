@@ -288,7 +288,7 @@ def test_a_restarted_controller_gets_its_watchdog_time_again(tmp_path: Path) -> 
         assert rig.server.plant.skid_link.read_holding(1, 1) == [100]
         await rig.until(lambda: rig.server.plant.skid_link.read_holding(1, 1) == [50])
         await rig.until(lambda: rig.links[SKID][-1].state is LinkState.READY)
-        assert "the controller restarted (start counter 1 to 2)" in rig.links[SKID][-1].reason
+        assert "the device restarted (start counter 1 to 2)" in rig.links[SKID][-1].reason
         await rig.until_good(SKID)
 
     on_plant(tmp_path, test)

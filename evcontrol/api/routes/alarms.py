@@ -2,23 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
+from evcontrol.access.people import AccessError
 from evcontrol.access.permission import Permission
+from evcontrol.access.session import Session
 from evcontrol.api import views
+from evcontrol.api.aside import run_aside
+from evcontrol.api.desk import Desk
 from evcontrol.api.guard import Reader, Signed, TheDesk, may
 from evcontrol.api.problem import RefusedError
-from evcontrol.api.schema import Acknowledgement, AlarmView, InterlockView, WithReason
+from evcontrol.api.schema import (
+    Acknowledgement,
+    Acknowledgements,
+    AlarmFigures,
+    AlarmView,
+    InterlockView,
+    ServiceChange,
+    Shelving,
+    WithReason,
+)
+from evcontrol.clock import NS
+from evcontrol.plant.model import AlarmSpec
 
 router = APIRouter(prefix="/api")
+
+DEFAULT_S = 86_400
+"""Process time back from the end when no start is asked for."""
+
+Disabler = Annotated[Signed, Depends(may(Permission.DISABLE))]
 
 
 @router.get("/alarms", dependencies=[Reader])
 async def alarms(desk: TheDesk) -> list[AlarmView]:
-    """The alarms that are not normal."""
+    """The alarms that are neither normal nor suppressed by design."""
     return views.alarms(desk.engine)
+
+
+@router.get("/alarms/figures", dependencies=[Reader])
+async def alarm_figures(desk: TheDesk, start: int | None = None, end: int | None = None) -> AlarmFigures:
+    """How good the alarms were between two process times (UTC ns), by default in the last day."""
+    last = desk.engine.clock.now() if end is None else end
+    first = max(0, last - DEFAULT_S * NS) if start is None else start
+    if not 0 <= first < last < 1 << 63:
+        raise RefusedError(422, "the time must end after it begins", "Send `start` and `end` in ns since 1970 (UTC).")
+    await desk.engine.journal.flush()
+    async with desk.long_work:
+        return AlarmFigures.model_validate(await run_aside("alarms", desk.engine.data, f"{first}-{last}"))
 
 
 @router.post("/alarms/{alarm}/acknowledge", status_code=204)
@@ -29,13 +62,47 @@ async def acknowledge(
     desk: TheDesk,
 ) -> None:
     """Acknowledge an alarm."""
-    if alarm not in desk.engine.plant.alarms:
-        raise RefusedError(404, f"the plant has no alarm {alarm!a}")
-    try:
-        desk.engine.alarms.acknowledge(alarm, signed.origin, body.comment)
-    except ValueError as error:
-        raise RefusedError(409, str(error)) from None
+    await _do(desk, alarm, lambda: desk.engine.alarms.acknowledge(alarm, signed.origin, body.comment))
+
+
+@router.post("/alarms/acknowledge")
+async def acknowledge_several(
+    body: Acknowledgements, signed: Annotated[Signed, Depends(may(Permission.ACKNOWLEDGE))], desk: TheDesk
+) -> list[str]:
+    """Acknowledge several alarms at once; the names of those that were waiting for it."""
+    for alarm in body.alarms:
+        _spec(desk, alarm)
+    done = desk.engine.alarms.acknowledge_all(body.alarms, signed.origin, body.comment)
     await desk.engine.journal.flush()
+    return done
+
+
+@router.post("/alarms/{alarm}/shelve", status_code=204)
+async def shelve(
+    alarm: str, body: Shelving, signed: Annotated[Signed, Depends(may(Permission.SHELVE))], desk: TheDesk
+) -> None:
+    """Put an alarm aside for a limited time."""
+    await _do(desk, alarm, lambda: desk.engine.alarms.shelve(alarm, body.duration_s, signed.origin, body.reason))
+
+
+@router.post("/alarms/{alarm}/unshelve", status_code=204)
+async def unshelve(
+    alarm: str, body: WithReason, signed: Annotated[Signed, Depends(may(Permission.SHELVE))], desk: TheDesk
+) -> None:
+    """Bring a shelved alarm back before its time."""
+    await _do(desk, alarm, lambda: desk.engine.alarms.unshelve(alarm, signed.origin, body.reason))
+
+
+@router.post("/alarms/{alarm}/remove", status_code=204)
+async def remove(alarm: str, body: ServiceChange, signed: Disabler, desk: TheDesk) -> None:
+    """Take an alarm out of service; signed with the password, given anew."""
+    await _sign(desk, alarm, signed, body, desk.engine.alarm_service.remove)
+
+
+@router.post("/alarms/{alarm}/return", status_code=204)
+async def put_back(alarm: str, body: ServiceChange, signed: Disabler, desk: TheDesk) -> None:
+    """Put an alarm back in service; signed with the password, given anew."""
+    await _sign(desk, alarm, signed, body, desk.engine.alarm_service.put_back)
 
 
 @router.get("/interlocks", dependencies=[Reader])
@@ -52,3 +119,36 @@ async def reset_interlock(
     if interlock not in desk.engine.plant.interlocks:
         raise RefusedError(404, f"the plant has no interlock {interlock!a}")
     await desk.engine.interlocks.reset(interlock, signed.origin, body.reason)
+
+
+def _spec(desk: Desk, alarm: str) -> AlarmSpec:
+    spec = desk.engine.plant.alarms.get(alarm)
+    if spec is None:
+        raise RefusedError(404, f"the plant has no alarm {alarm!a}")
+    return spec
+
+
+async def _do(desk: Desk, alarm: str, work: Callable[[], None]) -> None:
+    _spec(desk, alarm)
+    try:
+        work()
+    except ValueError as error:
+        raise RefusedError(409, str(error)) from None
+    await desk.engine.journal.flush()
+
+
+async def _sign(
+    desk: Desk,
+    alarm: str,
+    signed: Signed,
+    body: ServiceChange,
+    work: Callable[[AlarmSpec, Session, str, str], Awaitable[None]],
+) -> None:
+    try:
+        await work(_spec(desk, alarm), signed.session, body.password.get_secret_value(), body.reason)
+    except AccessError as error:
+        desk.note_denied(signed.session.user, signed.session.station, error)
+        raise
+    except ValueError as error:
+        raise RefusedError(409, str(error)) from None
+    await desk.engine.journal.flush()
