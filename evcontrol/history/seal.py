@@ -27,7 +27,7 @@ STRETCH: Final = 300
 HOT_STRETCHES: Final = 2
 """So many stretches must wait as frames before the oldest is sealed: what was read last stays quick to read."""
 MOST_STRETCHES: Final = 16
-MOST_READINGS: Final = 1_000_000
+MOST_READINGS: Final = 400_000
 """In one transaction."""
 FAN: Final = 16
 """So many rows of cells are merged into one of the next level,"""

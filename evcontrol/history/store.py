@@ -25,7 +25,8 @@ RETRY_S = 1.0
 SEAL_RETRY_S = 60.0
 """Time before sealing is tried again after it failed."""
 SEALED_AT_ONCE = 8
-"""Stretches of frames between two commits."""
+SEALING_S = 0.2
+"""So many stretches of frames, and for so long, are sealed between two commits: what comes in has its second."""
 BUFFER_FRAMES = 50_000
 BUFFER_READINGS = 5_000_000
 """What is held in memory while the disk refuses; beyond it scans are dropped and recorded as a gap."""
@@ -222,8 +223,9 @@ class Historian:
         if self._file is None or self._sealing_rests > self._clock.monotonic():
             return
         try:
+            until = self._clock.monotonic() + SEALING_S
             for _ in range(SEALED_AT_ONCE):
-                if not self._file.seal():
+                if not self._file.seal() or self._clock.monotonic() >= until:
                     break
         except (sqlite3.Error, OSError, ValueError) as error:
             self._sealing_rests = self._clock.monotonic() + SEAL_RETRY_S
