@@ -125,13 +125,16 @@ def filled(values: FloatArray, quality: QualityArray, own: BoolArray) -> tuple[F
     return held, codes.astype(np.uint32)
 
 
-def merged(parts: Sequence[Cells], width: int) -> Cells:
-    """Several stretches of the same tags, given in order of time, as cells of ``width`` ns (a multiple of theirs)."""
+def merged(parts: Sequence[Cells], width: int, origin: int = 0) -> Cells:
+    """Several stretches of the same tags, given in order of time, as cells of ``width`` ns (a multiple of theirs).
+
+    One of them begins at ``origin``.
+    """
     every = Cells(*(np.concatenate([getattr(part, name) for part in parts]) for name in Cells.__slots__))
     if bool((np.diff(every.start) < 0).any()):
         order = np.argsort(every.start, kind="stable")
         every = Cells(*(column[order] if len(column) else column for column in every.columns()))
-    return grouped(every, every.start // width * width)
+    return grouped(every, (every.start - origin) // width * width + origin)
 
 
 def grouped(cells: Cells, key: TimeArray) -> Cells:

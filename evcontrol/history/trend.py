@@ -68,7 +68,7 @@ class Window:
             return cls(start, 0, buckets, 0)
         cell = fitting[-1]
         width = max(1, round(wanted / cell)) * cell
-        first = start // width * width
+        first = start // cell * cell
         return cls(first, width, -(-(end - first) // width), cell)
 
 
@@ -175,7 +175,7 @@ def _add(
     into = [slots[layout.tags[position].name] for position in positions]
     found = list(file.cells(layout, window.cell, window.start, window.end, columns, positions))
     if any(len(cells.start) for cells in found):
-        sums.add(merged(found, window.width), into)
+        sums.add(merged(found, window.width, window.start), into)
 
 
 def _without_numbers(found: Trend, tag: Tag) -> Trend:

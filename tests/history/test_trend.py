@@ -70,9 +70,11 @@ def test_cells_give_what_the_readings_give(tmp_path: Path, sealed: bool, buckets
     file = write(tmp_path, START, 2500, seal=sealed)
     with closing(sqlite3.connect(file)) as db:
         assert db.execute("SELECT count(*) FROM chunks").fetchone()[0] >= 5 * sealed
-    found = HistoryReader(tmp_path).trend(["TEMP", "FLOW"], START, START + 2500 * NS, buckets)
+    begin = START + 70 * NS
+    found = HistoryReader(tmp_path).trend(["TEMP", "FLOW"], begin, START + 2500 * NS, buckets)
+    assert all(0 <= begin - one.t[0] < (WIDTHS[1] if buckets == 3 else CELL) for one in found.values())
     assert all(one.width % CELL == 0 for one in found.values())
-    drawn = HistoryReader(tmp_path).trend(["FLOW"], START, START + 2500 * NS, buckets, TREND)["FLOW"]
+    drawn = HistoryReader(tmp_path).trend(["FLOW"], begin, START + 2500 * NS, buckets, TREND)["FLOW"]
     for name in ("mean", "low", "high", "q"):
         np.testing.assert_allclose(getattr(drawn, name), getattr(found["FLOW"], name), rtol=1e-12)
     for tag, one in found.items():
@@ -97,6 +99,8 @@ def test_parts_are_whole_cells_near_to_what_was_asked() -> None:
     assert (month.cell, month.width, month.start) == (600 * NS, 1200 * NS, START)
     assert month.end >= START + 30 * DAY
     assert Window.snapped(START, START + 3600 * NS, 30).width == 120 * NS
+    later = Window.snapped(START + 61 * NS, START + 3661 * NS, 30)
+    assert (later.start, later.end) == (START + 60 * NS, START + 3780 * NS), "no more than a cell is added before"
     assert Window.snapped(START, START + 60 * NS, 2).cell == 0
     with pytest.raises(ValueError, match="at least one part"):
         Window.snapped(START, START, 5)
