@@ -32,7 +32,7 @@ bench: $(STAMP)
 lock:
 	uv pip compile --python-version 3.11 --generate-hashes --all-extras --no-emit-index-url --no-header -q -o requirements.lock pyproject.toml
 
-# A window system and a time-series server for the tests; asked for every time, since it is cheap and may be missing.
+# A window system and servers for the tests; asked for every time, since it is cheap and may be missing.
 test-packages:
 	sh scripts/system-packages $(PYTHON) tests
 

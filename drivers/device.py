@@ -74,7 +74,7 @@ class DeviceDriver(ABC, Generic[S, O, P]):
         self._clock = clock
         self.on_link = on_link
         self._connection: Connection[S] = Connection(
-            clock, self._open, self._handshake, self._options.timeout_s, self._tell_link
+            clock, self._open, self._handshake, self._options.timeout_s, self._tell_link, self._probing()
         )
 
     @property
@@ -130,6 +130,10 @@ class DeviceDriver(ABC, Generic[S, O, P]):
     async def _send(self, values: Mapping[str, float], deadline: float) -> Mapping[str, WriteResult]:
         """Write values, of which none may be sent when one cannot be; the turn must come before ``deadline``."""
         raise NotImplementedError(f"device {self._name}: writable points, and no way to write them")
+
+    def _probing(self) -> Callable[[S], Awaitable[object]] | None:
+        """A request without effect, asked while nobody reads, so that a silent device is noticed; None for none."""
+        return None
 
     # -- what it builds on -------------------------------------------------------------------------------------------
 

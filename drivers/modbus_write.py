@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from drivers.modbus_client import ModbusClient
+from drivers.modbus_blocks import unit_of
 from drivers.modbus_points import ModbusPoint, Table, encode
+from drivers.modbus_telegram import Request
 
 WRITE_LIMIT: Final = 123
 """Most registers in one write (Modbus Application Protocol V1.1b3, 6.12)."""
@@ -19,33 +20,38 @@ class MisfitError(Exception):
     def __init__(self, tag: str, reason: str) -> None:
         super().__init__(f"{tag}: {reason}")
         self.tag = tag
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
 class WriteGroup:
     """Adjacent registers or coils for one request; ``order`` is the place of the tag that was named first."""
 
+    unit: int
     table: Table
     address: int
     order: int
     tags: tuple[str, ...]
     data: tuple[int, ...]
 
-    async def send(self, client: ModbusClient) -> None:
-        """Write the group over a connection."""
-        if self.table is Table.COIL:
-            await client.write_coils(self.address, self.data)
-        else:
-            await client.write_registers(self.address, self.data)
+    @property
+    def request(self) -> Request:
+        """The request that writes it."""
+        return Request.writing(self.unit, self.table, self.address, self.data)
 
 
-def write_groups(values: Mapping[str, tuple[ModbusPoint, float]], max_registers: int) -> list[WriteGroup]:
-    """As few requests as possible, in the order of the tags; :class:`MisfitError` when a value does not fit."""
+def write_groups(
+    values: Mapping[str, tuple[ModbusPoint, float]], max_registers: int, *, unit_id: int = 1
+) -> list[WriteGroup]:
+    """As few requests as possible, in the order of the tags; :class:`MisfitError` when a value does not fit.
+
+    ``unit_id`` is the unit of points that name none.
+    """
     single = [
-        WriteGroup(point.table, point.address, order, (tag,), _coded(tag, point, value))
+        WriteGroup(unit_of(point, unit_id), point.table, point.address, order, (tag,), _coded(tag, point, value))
         for order, (tag, (point, value)) in enumerate(values.items())
     ]
-    adjacent = sorted(single, key=lambda group: (group.table, group.address))
+    adjacent = sorted(single, key=lambda group: (group.unit, group.table, group.address))
     return sorted(_joined(adjacent, min(max_registers, WRITE_LIMIT)), key=lambda group: group.order)
 
 
@@ -63,7 +69,7 @@ def _joined(groups: Sequence[WriteGroup], limit: int) -> Iterator[WriteGroup]:
             run = group
         elif _adjacent(run, group) and len(run.data) + len(group.data) <= limit:
             order, tags = min(run.order, group.order), run.tags + group.tags
-            run = WriteGroup(run.table, run.address, order, tags, run.data + group.data)
+            run = WriteGroup(run.unit, run.table, run.address, order, tags, run.data + group.data)
         else:
             yield run
             run = group
@@ -72,4 +78,5 @@ def _joined(groups: Sequence[WriteGroup], limit: int) -> Iterator[WriteGroup]:
 
 
 def _adjacent(run: WriteGroup, group: WriteGroup) -> bool:
-    return run.table is group.table and run.address + len(run.data) == group.address
+    same = (run.unit, run.table) == (group.unit, group.table)
+    return same and run.address + len(run.data) == group.address

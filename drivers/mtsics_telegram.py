@@ -6,10 +6,10 @@ Source: Mettler-Toledo, MT-SICS Interface Commands reference manual, commands S,
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from drivers.balance import GRAMS, Weight
 from evcontrol.quality import (
     BAD_CONFIGURATION,
     BAD_DECODING,
@@ -18,9 +18,6 @@ from evcontrol.quality import (
     GOOD,
     GOOD_DYNAMIC,
 )
-
-GRAMS: Final = {"g": Decimal(1), "kg": Decimal(1000), "mg": Decimal("0.001")}
-"""Grams in each unit that a weight may come in."""
 
 _WEIGHT: Final = re.compile(rb"S ([SD]) ( *[-+]?[0-9]+(?:\.[0-9]+)?) ([A-Za-z%/]{1,5})")
 _VALUE_WIDTH: Final = 10
@@ -36,16 +33,6 @@ _ANSWERS: Final = {b" ".join((word, sign)): state for word in (b"S", b"SI") for 
     b"EL": (BAD_CONFIGURATION, "the balance cannot carry out the command (EL)"),
 }
 ERRORS: Final = frozenset({b"ES", b"ET", b"EL"})
-
-
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """One answer to ``SI``: grams (None unless the quality is Good), at rest or not, and the reason in words."""
-
-    quality: int
-    grams: Decimal | None = None
-    stable: bool = False
-    reason: str = ""
 
 
 def parse_weight(line: bytes) -> Weight:

@@ -12,10 +12,17 @@ from drivers.driver import DriverType
 GROUP: Final = "evcontrol.drivers"
 
 _BUILT_IN: Final = {
+    "alicat": "drivers.alicat:AlicatDriver",
+    "masterflex-classic": "drivers.masterflex:MasterflexDriver",
+    "masterflex-usb": "drivers.masterflex_usb:MasterflexUsbDriver",
+    "modbus-rtu": "drivers.modbus_rtu:ModbusRtuDriver",
     "modbus-tcp": "drivers.modbus:ModbusDriver",
     "mt-sics": "drivers.mtsics:MtSicsDriver",
     "nta-folder": "drivers.nta_folder:NtaFolderDriver",
     "opc-ua": "drivers.opcua:OpcUaDriver",
+    "pendotech-pressuremat": "drivers.pendotech:PendotechDriver",
+    "sartorius-sbi": "drivers.sbi:SbiDriver",
+    "watson-marlow": "drivers.watson_marlow:WatsonMarlowDriver",
 }
 """The project's own, also found in a checkout that is not installed."""
 

@@ -14,9 +14,11 @@ from ruamel.yaml.error import YAMLError
 from simulators.culture_faults import CultureFault
 from simulators.fault_models import Fault as SkidFault
 from simulators.fault_models import FaultError
+from simulators.instrument_faults import InstrumentFault
+from simulators.line_faults import InstrumentLineFault
 from simulators.plant import TffPlant
 
-Fault = Annotated[SkidFault | CultureFault, Field(discriminator="kind")]
+Fault = Annotated[SkidFault | CultureFault | InstrumentLineFault | InstrumentFault, Field(discriminator="kind")]
 """Any fault of any plant, told apart by ``kind``."""
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any, ClassVar, Final
 
 from simulators.devices.balance import Balance, BalanceParameters
+from simulators.devices.bus import Bus
 from simulators.devices.link import BalanceLink, ModbusLink, SkidLink
 from simulators.devices.sensors import Sensor
 from simulators.devices.skid import Skid
@@ -51,6 +52,8 @@ class TffPlant:
         }
         self.skid_link = SkidLink(self.skid)
         self.balance_links = {name: BalanceLink(balance) for name, balance in self.balances.items()}
+        self.buses: dict[str, Bus] = {}
+        """The lines of single instruments that are served beside the plant, or as balances of it."""
 
     @property
     def modbus_links(self) -> dict[str, ModbusLink]:
@@ -123,6 +126,21 @@ class TffPlant:
         now = process.ledger.total()
         now.evs += process.membrane.adsorbed_evs + process.ledger.destroyed_evs
         return {name: share_of_change(now, start, name) for name in Liquid.__slots__}
+
+
+class BenchPlant(TffPlant):
+    """No plant: the bench for instruments that are served alone. Nobody sees the process that stands idle in it."""
+
+    devices: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, parameters: ProcessParameters | None = None, seed: int = 0) -> None:
+        super().__init__(parameters, seed)
+        self.balance_links = {}
+
+    @property
+    def modbus_links(self) -> dict[str, ModbusLink]:
+        """None."""
+        return {}
 
 
 def share_of_change(now: Liquid, start: Liquid, name: str) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +21,11 @@ from simulators.devices.nta_counter import NtaCounter
 from simulators.ev_plant import BIOREACTOR, COUNTER, EvPlant
 from simulators.fault_models import FaultError
 from simulators.faults import Faults, TimedFault, step
-from simulators.plant import TffPlant
+from simulators.instruments import MAKERS, OF_CELLS, OnLine, Options
+from simulators.plant import BenchPlant, TffPlant
 from simulators.state_file import StateDamagedError, read_state, write_atomically
 from simulators.wire.control import ControlServer
+from simulators.wire.instrument_lines import InstrumentLines
 from simulators.wire.modbus import ModbusServer
 from simulators.wire.nta_folder import NtaFolder
 from simulators.wire.opcua import OpcUaServer
@@ -40,6 +42,30 @@ NEW: Final = datetime(2026, 1, 5, 8, 0)  # noqa: DTZ001  an instrument's clock h
 """What a counter's clock shows that nobody has set."""
 PLANTS: Final[tuple[type[TffPlant], ...]] = (TffPlant, EvPlant)
 """What can be served."""
+
+
+def plant_for(drivers: Mapping[str, str]) -> type[TffPlant] | None:
+    """The plant that has all of its devices among those, given by name with what they speak; None when there is none.
+
+    What is not of the plant is served as instruments of their own; a plant of nothing else is a bench.
+    """
+    choices: tuple[type[TffPlant], ...] = (*PLANTS, BenchPlant)
+    fitting = [plant for plant in choices if not unserved(plant, drivers)]
+    return max(fitting, key=lambda plant: len(plant.devices), default=None)
+
+
+def unserved(plant: type[TffPlant], drivers: Mapping[str, str]) -> dict[str, str]:
+    """The devices, given by name with what they speak, that would be missing or odd if that plant were served."""
+    odd = {
+        name: driver
+        for name, driver in drivers.items()
+        if not (driver in MAKERS if name not in plant.devices else _fits(plant.devices[name], driver))
+    }
+    return odd | {name: driver for name, driver in plant.devices.items() if name not in drivers}
+
+
+def _fits(own: str, driver: str) -> bool:
+    return driver == own or (own == "mt-sics" and driver in OF_CELLS)
 
 
 class AlreadyServedError(Exception):
@@ -71,10 +97,18 @@ class PlantServer:
     """One plant on its wires. :meth:`run` steps it until its task is cancelled; use it as a context."""
 
     def __init__(
-        self, data: Path, speed: float = 1.0, timed: list[TimedFault] | None = None, plant: TffPlant | None = None
+        self,
+        data: Path,
+        speed: float = 1.0,
+        timed: list[TimedFault] | None = None,
+        plant: TffPlant | None = None,
+        drivers: Mapping[str, str] | None = None,
+        options: Mapping[str, Options] | None = None,
     ) -> None:
         """``speed`` holds as long as nobody publishes another one; ``plant`` is a new one, by default the skid's.
 
+        ``drivers`` says what each device speaks, if not what the plant's own do, and which instruments stand beside it;
+        ``options`` what the plant file says of each.
         Raises StateDamagedError when there is a state that cannot be read, FaultError for what the plant cannot have.
         """
         self._endpoints = data / "run" / "simulators.json"
@@ -82,6 +116,9 @@ class PlantServer:
         self.plant = plant or TffPlant()
         self._folders = {name: data.resolve() / "counter" / name for name in ("worklists", "exports", "archive")}
         self._pace = Pace(SpeedFile(data / "run" / "speed.jsonl", speed))
+        self._drivers = dict(self.plant.devices if drivers is None else drivers)
+        single = self._single_instruments(options or {})
+        self.plant.buses = {name: one.bus for name, one in single.items()}
         saved = read_state(self._state_file) or {}
         self._poll_counter = self._plug_in(saved.get("time_s", 0.0))
         self._restore(saved)
@@ -94,7 +131,12 @@ class PlantServer:
         )
         self._control = ControlServer(self.plant, self.faults, self.keep_up)
         lines = data.resolve() / "run" / "lines"
-        self._lines = {name: SerialLine(lines / name, link.reply) for name, link in self.plant.balance_links.items()}
+        self._instruments = InstrumentLines(lines, single, self._is_plugged)
+        self._lines = {
+            name: SerialLine(lines / name, link.reply)
+            for name, link in self.plant.balance_links.items()
+            if name not in single
+        }
         self._stack = AsyncExitStack()
         self._saving: asyncio.Task[None] | None = None
 
@@ -109,6 +151,7 @@ class PlantServer:
             await self._control.start(HOST)
             for line in self._lines.values():
                 stack.callback(line.unplug)
+            stack.callback(self._instruments.unplug)
             self.keep_up()
             self.save()
             stack.callback(self.save)
@@ -133,7 +176,8 @@ class PlantServer:
         for name, line in self._lines.items():
             serial = self.plant.balances[name].parameters.serial
             options[name] = {"port": str(line.path), "serial_number": serial}
-        devices = {name: options[name] for name in self.plant.devices}
+        options |= self._instruments.endpoints()
+        devices = {name: options[name] for name in self._drivers}
         control = {"host": HOST, "port": self._control.port}
         return {"simulated": True, "pid": os.getpid(), "devices": devices, "control": control}
 
@@ -155,15 +199,31 @@ class PlantServer:
     def keep_up(self) -> None:
         """Bring the plant up to the present, and its serial lines up to the plant."""
         self.plant.pace(STEP_S * self._pace.speed())
-        step(self.plant, self.faults, self._pace.passed_s())
-        for name, link in self.plant.balance_links.items():
-            line = self._lines[name]
+        passed_s = self._pace.passed_s()
+        step(self.plant, self.faults, passed_s)
+        self._instruments.keep_up(passed_s)
+        for name, line in self._lines.items():
+            link = self.plant.balance_links[name]
             if link.plugged:
                 line.plug()
             else:
                 line.unplug()
             line.send(link.stream())
         self._poll_counter()
+
+    def _single_instruments(self, options: Mapping[str, Options]) -> dict[str, OnLine]:
+        """Those on lines of their own: the plant's balances that speak otherwise, and what stands beside it."""
+        made: dict[str, OnLine] = {}
+        for name, driver in self._drivers.items():
+            if name not in self.plant.devices:
+                made[name] = MAKERS[driver](name, options.get(name, {}))
+            elif driver != self.plant.devices[name]:
+                made[name] = OF_CELLS[driver](self.plant.balances[name], options.get(name, {}))
+        return made
+
+    def _is_plugged(self, name: str) -> bool:
+        link = self.plant.balance_links.get(name)
+        return link is None or link.plugged
 
     def save(self) -> None:
         """Keep the state on disk."""
@@ -233,14 +293,19 @@ async def serve(
     speed: float = 1.0,
     timed: list[TimedFault] | None = None,
     plant: TffPlant | None = None,
+    drivers: Mapping[str, str] | None = None,
+    options: Mapping[str, Options] | None = None,
     ready: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> None:
     """Serve a plant until ``until()`` returns; ``ready`` is told the endpoints when all is up.
 
+    ``drivers`` says what each device speaks (see :func:`plant_for`), if not what the plant's own do, and ``options``
+    what the plant file says of each.
+
     Raises StateDamagedError, AlreadyServedError, FaultError, OSError.
     """
     with _alone(data / "simulator" / "lock"):
-        async with PlantServer(data, speed, timed, plant) as server:
+        async with PlantServer(data, speed, timed, plant, drivers, options) as server:
             ready(server.endpoints())
             await _run_until(server, until)
 

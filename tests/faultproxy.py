@@ -171,7 +171,7 @@ class FaultProxy:
         if fault is Fault.ONE_BYTE:
             for byte in data:
                 write(bytes([byte]))
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(0)
             return
         write(data)
         if fault is Fault.CUT:

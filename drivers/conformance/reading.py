@@ -59,6 +59,9 @@ class ReadingPromises:
             await bench.pause(rig.timeout_s / 4)
             reading.cancel()
             await asyncio.wait((reading,))
+            assert reading.cancelled() or reading.exception() is None, (
+                f"a cancelled read raises {reading.exception()!r}"
+            )
             await rig.change()
             await rig.trouble(Trouble.NONE)
             await bench.right()

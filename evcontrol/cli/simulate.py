@@ -42,39 +42,44 @@ async def _simulate(plant: Plant, data: Path, speed: float, faults: Path | None,
     # Here and not above, since the simulators are of no use, and cannot be imported, without POSIX.
     from simulators.fault_models import FaultError  # noqa: PLC0415
     from simulators.faults import load_faults  # noqa: PLC0415
-    from simulators.serve import PLANTS, AlreadyServedError, serve  # noqa: PLC0415
+    from simulators.serve import PLANTS, AlreadyServedError, plant_for, serve, unserved  # noqa: PLC0415
     from simulators.state_file import StateDamagedError  # noqa: PLC0415
 
-    which = _simulated(plant, [one.devices for one in PLANTS])
+    drivers = {name: device.driver for name, device in plant.devices.items()}
+    which = plant_for(drivers)
+    if which is None:
+        raise _not_simulated(drivers, [(one.devices, unserved(one, drivers)) for one in PLANTS])
     stop = StopRequest()
     with stop.listening(until_eof):
         try:
             timed = load_faults(faults) if faults is not None else []
-            await serve(data, stop.wait, speed=speed, timed=timed, plant=PLANTS[which](), ready=_show)
+            await serve(
+                data,
+                stop.wait,
+                speed=speed,
+                timed=timed,
+                plant=which(),
+                drivers=drivers,
+                options={name: device.options.model_dump(mode="json") for name, device in plant.devices.items()},
+                ready=_show,
+            )
         except (FaultError, AlreadyServedError, StateDamagedError) as error:
             raise CliError(str(error)) from error
     say(f"simulators ended: {stop.why}")
     return INTERRUPTED if stop.by_signal == signal.SIGINT else DONE
 
 
-def _simulated(plant: Plant, choices: Sequence[Mapping[str, str]]) -> int:
-    """Which of the simulated plants has exactly the plant's devices, with the protocols that they speak.
-
-    CliError when none has.
-    """
-    there = {name: device.driver for name, device in plant.devices.items()}
-    for which, simulated in enumerate(choices):
-        if there == simulated:
-            return which
-    nearest = max(choices, key=lambda simulated: len(there.items() & simulated.items()))
-    odd = [
-        f"device {name!r} ({driver}) is not simulated" for name, driver in there.items() if nearest.get(name) != driver
-    ]
-    known = [", ".join(f"{name} ({driver})" for name, driver in simulated.items()) for simulated in choices]
-    raise CliError(*odd, f"simulated are, all together: {'; or: '.join(known)}")
+def _not_simulated(
+    drivers: Mapping[str, str], choices: Sequence[tuple[Mapping[str, str], Mapping[str, str]]]
+) -> CliError:
+    """What to say of devices that are not simulated together; each choice has its devices and those that do not fit."""
+    _, odd = min(choices, key=lambda choice: len(choice[1]))
+    told = [f"device {name!r} ({driver}) is not simulated" for name, driver in odd.items() if name in drivers]
+    known = [", ".join(f"{name} ({driver})" for name, driver in devices.items()) for devices, _ in choices]
+    return CliError(*told, f"simulated are, all together: {'; or: '.join(known)}")
 
 
 def _show(endpoints: dict[str, Any]) -> None:
     for name, options in endpoints["devices"].items():
-        parts = [options["url"]] if "url" in options else [str(part) for part in options.values()]
-        say(f"{name} at {':'.join(parts)}")
+        where = [options[key] for key in ("url", "host", "port") if key in options] or options.values()
+        say(f"{name} at {':'.join(str(part) for part in where)}")

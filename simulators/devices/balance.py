@@ -67,6 +67,13 @@ class Balance:
         weights = [weight for _, weight in self._window]
         return max(weights) - min(weights) <= (STABLE_DIGITS + 0.5) * self.parameters.readability_g
 
+    @property
+    def out_of_range(self) -> str:
+        """'+' overload, '-' underload, '' within range."""
+        if self.overloaded or self._gross_g + self.zero_g > self.parameters.capacity_g + 9 * self._digit:
+            return "+"
+        return "-" if self._gross_g < self.parameters.underload_g else ""
+
     def step(self, dt_s: float) -> None:
         """Let ``dt_s`` seconds of process time pass."""
         self._time_s += dt_s
@@ -128,12 +135,6 @@ class Balance:
             self._window.popleft()
         self._window.append((self._time_s, self._gross_g))
 
-    def _range(self) -> str:
-        """'+' overload, '-' underload, '' within range."""
-        if self.overloaded or self._gross_g + self.zero_g > self.parameters.capacity_g + 9 * self._digit:
-            return "+"
-        return "-" if self._gross_g < self.parameters.underload_g else ""
-
     @property
     def _digit(self) -> float:
         return self.parameters.readability_g
@@ -161,7 +162,7 @@ class Balance:
         return self._weight_line()
 
     def _weight_line(self) -> str:
-        if out := self._range():
+        if out := self.out_of_range:
             return f"S {out}"
         return f"S {'S' if self.stable else 'D'} {self._value(self.net_g)}"
 
@@ -169,7 +170,7 @@ class Balance:
         if self._waiting is None:
             return
         command, until_s = self._waiting
-        out = self._range()
+        out = self.out_of_range
         if out:
             self._due.append(f"{command} {out}")
         elif self.stable:
@@ -219,7 +220,7 @@ class Balance:
                 return self._inquire(command)
 
     def _at_once(self, command: str) -> str:
-        if out := self._range():
+        if out := self.out_of_range:
             return f"{command} {out}"
         mark = "S" if self.stable else "D"
         if command == "ZI":

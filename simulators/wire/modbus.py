@@ -1,4 +1,4 @@
-"""A Modbus TCP server for one simulated device (MODBUS Messaging on TCP/IP V1.0b, Application Protocol V1.1b3).
+"""A Modbus TCP server for simulated devices (MODBUS Messaging on TCP/IP V1.0b, Application Protocol V1.1b3).
 
 It is not built on pymodbus's server (3.16.1): that one keeps registers itself and offers one ``action`` per request,
 which for coils and discrete inputs is told a count of 16-bit words. A device could not refuse the coil after its last
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Final, Protocol
 
@@ -45,6 +45,7 @@ class RequestError(IntEnum):
 
     ILLEGAL_FUNCTION = 1
     ILLEGAL_VALUE = 3
+    GATEWAY_PATH_UNAVAILABLE = 10
 
 
 class Device(Protocol):
@@ -70,9 +71,13 @@ class Device(Protocol):
 
 
 class ModbusServer:
-    """Serves one device to any number of clients; each client's requests are answered in their order."""
+    """Serves devices to any number of clients; each client's requests are answered in their order.
 
-    def __init__(self, device: Device) -> None:
+    One device answers for every unit id; several, by their unit ids, are those behind a gateway, which answers itself
+    for units that it does not have.
+    """
+
+    def __init__(self, device: Device | Mapping[int, Device]) -> None:
         self.port = 0
         self._device = device
         self._server: asyncio.Server | None = None
@@ -93,6 +98,12 @@ class ModbusServer:
             client.close()
         await self._server.wait_closed()
         self._server = None
+
+
+def answer_of_unit(devices: Device | Mapping[int, Device], unit: int, pdu: bytes) -> bytes | None:
+    """The answer to one request to a unit, both without header; None is silence."""
+    device = devices.get(unit) if isinstance(devices, Mapping) else devices
+    return _refusal(pdu[0], RequestError.GATEWAY_PATH_UNAVAILABLE) if device is None else answer(device, pdu)
 
 
 def answer(device: Device, pdu: bytes) -> bytes | None:
@@ -118,7 +129,7 @@ class _MalformedError(Exception):
 class _Client(asyncio.Protocol):
     """One connection. What cannot be the start of a request closes it, since its end could not be found."""
 
-    def __init__(self, device: Device, clients: set[_Client]) -> None:
+    def __init__(self, device: Device | Mapping[int, Device], clients: set[_Client]) -> None:
         self._device = device
         self._clients = clients
         self._transport: asyncio.Transport | None = None
@@ -143,7 +154,7 @@ class _Client(asyncio.Protocol):
             end = _HEADER.size - 1 + length
             if len(self._received) < end:
                 return
-            reply = answer(self._device, bytes(self._received[_HEADER.size : end]))
+            reply = answer_of_unit(self._device, unit, bytes(self._received[_HEADER.size : end]))
             del self._received[:end]
             if reply is not None:
                 self._transport.write(_HEADER.pack(transaction, 0, len(reply) + 1, unit) + reply)

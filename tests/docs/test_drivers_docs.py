@@ -12,9 +12,15 @@ import pytest
 from pydantic_core import PydanticUndefined
 from ruamel.yaml import YAML
 
+from drivers import line_late
+from drivers.alicat import _WORDS, READS_A_CHECK, AlicatOptions, AlicatPoint, GasController, GasField
+from drivers.alicat_telegram import STATUS_WORDS
 from drivers.driver import LinkState, Model, Outcome
-from drivers.modbus import REFUSALS, ModbusOptions, Watchdog
+from drivers.masterflex import MasterflexOptions, MasterflexPoint
+from drivers.masterflex_usb import MasterflexUsbOptions, MasterflexUsbPoint
+from drivers.modbus_options import ModbusOptions, ModbusRtuOptions, Watchdog
 from drivers.modbus_points import ModbusPoint
+from drivers.modbus_refusal import REFUSALS
 from drivers.mtsics import BalanceField, MtSicsOptions, MtSicsPoint
 from drivers.nta_folder import NtaFolderOptions, NtaFolderPoint
 from drivers.nta_ledger import KINDS
@@ -22,7 +28,13 @@ from drivers.nta_values import WRITABLE, NtaField, unit_of
 from drivers.nta_watch import State
 from drivers.opcua_options import Mode, OpcUaOptions, OpcUaWatchdog, Trigger
 from drivers.opcua_points import DataType, OpcUaPoint
+from drivers.pendotech import PendotechOptions, PendotechPoint
+from drivers.pendotech_telegram import Channel
+from drivers.pump import FLOW_UNITS, SETTABLE, PumpField, PumpPoint, PumpSpec
 from drivers.registry import driver_types
+from drivers.sbi import SbiOptions, SbiPoint
+from drivers.sbi_telegram import weight_of
+from drivers.watson_marlow import WatsonMarlowOptions, WatsonMarlowPoint, WatsonMarlowPump
 from evcontrol import quality
 from evcontrol.plant.load import parse_plant
 from evcontrol.plant.model import OnSilence, Plant
@@ -34,8 +46,31 @@ SHIPPED = (Path(__file__).parents[2] / "config" / "plants" / "tff.yaml").read_te
 
 MODELS: dict[str, tuple[tuple[type[Model], str], ...]] = {
     "modbus-tcp": ((ModbusOptions, "### Options"), (Watchdog, "`watchdog`:"), (ModbusPoint, "### Point")),
+    "modbus-rtu": ((ModbusRtuOptions, "### Options"),),
     "opc-ua": ((OpcUaOptions, "### Options"), (OpcUaWatchdog, "`watchdog`:"), (OpcUaPoint, "### Point")),
     "mt-sics": ((MtSicsOptions, "### Options"), (MtSicsPoint, "### Point")),
+    "pendotech-pressuremat": ((PendotechOptions, "### Options"), (PendotechPoint, "### Point")),
+    "sartorius-sbi": ((SbiOptions, "### Options"), (SbiPoint, "### Point")),
+    "watson-marlow": (
+        (WatsonMarlowOptions, "### Options"),
+        (WatsonMarlowPump, "`pumps`:"),
+        (WatsonMarlowPoint, "### Point"),
+    ),
+    "masterflex-classic": (
+        (MasterflexOptions, "### Options"),
+        (PumpSpec, "`pumps`:"),
+        (MasterflexPoint, "### Point"),
+    ),
+    "masterflex-usb": (
+        (MasterflexUsbOptions, "### Options"),
+        (PumpSpec, "`pumps`:"),
+        (MasterflexUsbPoint, "### Point"),
+    ),
+    "alicat": (
+        (AlicatOptions, "### Options"),
+        (GasController, "`controllers`:"),
+        (AlicatPoint, "### Point"),
+    ),
     "nta-folder": ((NtaFolderOptions, "### Options"), (NtaFolderPoint, "### Point")),
 }
 TABLES = [(driver, model, after) for driver, models in MODELS.items() for model, after in models]
@@ -66,7 +101,8 @@ def test_every_shipped_driver_has_its_section_and_every_model_its_table() -> Non
     shipped = {name: kind for name, kind in driver_types().items() if name in MODELS}
     assert set(shipped) == set(MODELS)
     for name, kind in shipped.items():
-        assert {kind.options_model, kind.point_model} <= {model for model, _ in MODELS[name]}
+        told = MODELS[name] + (MODELS["modbus-tcp"] if name == "modbus-rtu" else ())
+        assert {kind.options_model, kind.point_model} <= {model for model, _ in told}
 
 
 @pytest.mark.parametrize(("driver", "model", "after"), TABLES, ids=lambda value: getattr(value, "__name__", value))
@@ -74,7 +110,7 @@ def test_every_field_is_named_and_none_that_does_not_exist(driver: str, model: t
     assert set(rows(driver, after)) == set(model.model_fields)
 
 
-WITH_DEFAULTS = [one for one in TABLES if one[1] not in (MtSicsPoint, NtaFolderPoint)]
+WITH_DEFAULTS = [one for one in TABLES if one[1] not in (MtSicsPoint, NtaFolderPoint, PendotechPoint, SbiPoint)]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +150,32 @@ def test_every_value_of_a_counter_has_its_unit_and_its_range() -> None:
     assert states == [(str(state.value), state.name.lower()) for state in State]
 
 
+@pytest.mark.parametrize("point", [WatsonMarlowPoint, MasterflexPoint, MasterflexUsbPoint], ids=lambda p: p.__name__)
+def test_every_kind_of_pump_has_the_fields_that_are_told(point: type[PumpPoint]) -> None:
+    (driver,) = (name for name, models in MODELS.items() if any(model is point for model, _ in models))
+    values = re.findall(r"`(\w+)`", rows(driver, "### Point")["field"][0])
+    assert values == [field.value for field in PumpField if field in point.has]
+    told = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", section("Several instruments on one line"), re.MULTILINE))
+    assert list(told) == [field.value for field in PumpField]
+    assert told["flow"] == ", ".join(FLOW_UNITS)
+    assert frozenset(PumpField) - SETTABLE == {PumpField.STATE}
+
+
+def test_every_status_word_of_a_gas_controller_is_told_with_what_it_makes_of_which_readings() -> None:
+    told = rows("alicat", "| Word in the data frame |")
+    assert {word.strip("`") for key in told for word in key.split(", ")} == STATUS_WORDS
+    for word, (code, fields) in _WORDS.items():
+        words = told[word][0]
+        assert quality.text(code).split(":")[0] in words
+        if len(fields) == 1:
+            assert f"`{fields[0]}`" in words
+        same = words.endswith("the same")
+        assert same or quality.reason(code) in words
+    values = re.findall(r"`(\w+)`", rows("alicat", "### Point")["field"][0])
+    assert values == [field.value for field in GasField]
+    assert f"after every {READS_A_CHECK} readings" in section("alicat")
+
+
 def words_of(kind: type[StrEnum]) -> Iterator[str]:
     return (f"`{member.value}`" for member in kind)
 
@@ -125,7 +187,9 @@ def test_every_choice_is_named() -> None:
         assert issubclass(kind, StrEnum)
         values = rows("modbus-tcp", "### Point")[name][0]
         assert [f"`{value}`" for value in re.findall(r"`(\w+)`", values)] == list(words_of(kind))
-    assert all(word in section("mt-sics") for word in words_of(BalanceField))
+    for driver in ("mt-sics", "sartorius-sbi"):
+        assert all(word in section(driver) for word in words_of(BalanceField))
+    assert re.findall(r"`\w+`", rows("pendotech-pressuremat", "### Point")["channel"][0]) == list(words_of(Channel))
     for name, kind in (("mode", Mode), ("trigger", Trigger)):
         assert re.findall(r"`\w+`", rows("opc-ua", "### Options")[name][0]) == list(words_of(kind))
     assert all(kind.value in section("opc-ua") for kind in DataType)
@@ -138,12 +202,21 @@ def test_every_exception_code_has_the_outcome_and_the_words_of_the_code() -> Non
     assert told == [(str(code), refusal.outcome.value, refusal.words) for code, refusal in REFUSALS.items()]
 
 
+def test_every_line_of_a_sartorius_has_the_quality_of_the_code() -> None:
+    told = re.findall(r"^\| (`.+`) \| ((?:Good|Bad).*) \|$", section("sartorius-sbi"), re.MULTILINE)
+    assert len(told) == 7
+    for lines, words in told:
+        for line in re.findall(r"`(.+?)`", lines):
+            code = weight_of(line.encode(), "g", "g")[0].quality
+            assert quality.text(code) == words.replace("Good, in motion", "Good: in motion"), line
+
+
 def test_every_quality_is_in_the_words_that_a_person_sees() -> None:
     known = {quality.text(code) for code in vars(quality).values() if isinstance(code, int) and code >= quality.BAD}
     for text in (REFERENCE, HOW_TO):
         told = set(re.findall(r"\| (Bad: [a-z' ]+) \|", text))
         assert told <= known
-    assert len(set(re.findall(r"\| (Bad: [a-z' ]+) \|", REFERENCE))) == 10
+    assert len(set(re.findall(r"\| (Bad: [a-z' ]+) \|", REFERENCE))) == 11
     whose = "every tag[a-z ]*|one tag|some tags, changing|weight"
     for row in re.findall(rf"^\| (?:{whose}): ([a-z' ]+)", HOW_TO, re.MULTILINE):
         assert f"Bad: {row.strip()}" in known
@@ -178,6 +251,10 @@ def test_the_examples_of_the_reference_fit_into_the_shipped_plant() -> None:
 
 def test_every_answer_to_silence_is_described() -> None:
     assert re.findall(r"^\| `(\w+)` \|", HOW_TO, re.MULTILINE) == ["on_silence"] + [each.value for each in OnSilence]
+
+
+def test_how_long_a_late_answer_is_waited_for() -> None:
+    assert f"{line_late.TIMES:g} time-outs after the request, or one time-out and {line_late.MOST_S:g} s" in REFERENCE
 
 
 def test_the_arithmetic_of_the_scaling_is_right() -> None:

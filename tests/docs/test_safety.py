@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from drivers.driver import Outcome
-from drivers.modbus import ModbusOptions
+from drivers.modbus_options import ModbusOptions
 from evcontrol.clock import VirtualClock, run_virtual
 from evcontrol.control import safe
 from evcontrol.control.command import SETTLE_S

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from drivers.driver import BoundPoint, Link, LinkState
-from drivers.modbus import ModbusDriver, ModbusOptions
+from drivers.modbus import ModbusDriver
+from drivers.modbus_options import ModbusOptions
 from drivers.modbus_points import ModbusPoint
 from drivers.mtsics import MtSicsDriver, MtSicsOptions, MtSicsPoint
 from evcontrol.clock import Clock

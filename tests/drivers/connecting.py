@@ -8,6 +8,8 @@ from typing import Any
 
 from drivers.connection import (
     Connection,
+    LinkLostError,
+    SilentError,
     Urgency,
 )
 from drivers.driver import Link, LinkState
@@ -23,9 +25,26 @@ class Line:
         self.device = device
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.closed = False
+        self._gone = asyncio.Event()
 
     async def close(self) -> None:
         self.closed = True
+        self._gone.set()
+
+    async def answer_here(self, name: str) -> str:
+        """As a session does it whose requests end by themselves: in time, and when the line is closed."""
+        answer, gone = asyncio.ensure_future(self.answer(name)), asyncio.ensure_future(self._gone.wait())
+        try:
+            done, _ = await asyncio.wait((answer, gone), timeout=TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in (answer, gone):
+                each.cancel()
+            await asyncio.wait((answer, gone))
+        if not done:
+            raise SilentError("nothing")
+        if answer not in done:
+            raise LinkLostError("closed")
+        return answer.result()
 
     def asks(self, name: str) -> Callable[[Line], Awaitable[str]]:
         return lambda session: session.answer(name)
@@ -95,6 +114,10 @@ class Device:
     async def ask(self, name: str, urgency: Urgency = Urgency.READ, within_s: float = TIMEOUT_S, **how: Any) -> str:
         deadline = asyncio.get_running_loop().time() + within_s
         return await self.connection.ask(lambda line: line.answer(name), urgency, deadline, **how)
+
+    async def ask_here(self, name: str, urgency: Urgency = Urgency.READ, within_s: float = TIMEOUT_S) -> str:
+        deadline = asyncio.get_running_loop().time() + within_s
+        return await self.connection.ask_here(lambda line: line.answer_here(name), urgency, deadline)
 
 
 def on_device(test: Callable[[Device], Awaitable[None]]) -> None:

@@ -9,8 +9,14 @@ import pytest
 from drivers.conformance import DriverConformance, Rig
 from tests.drivers.rigs.found import all_rigs
 
-DRILLS = {"MtSicsTcpRig", "OpcUaReadingRig"}
-"""Rigs that differ from another of the same driver only in part: for `make test-full`."""
+ON_BUSES = {
+    f"{name}{line}Rig"
+    for name in ("Alicat", "Masterflex", "MasterflexUsb", "WatsonMarlow")
+    for line in ("Tcp", "Serial")
+}
+"""Of instruments with addresses, what differs between them is proved in virtual time."""
+DRILLS = {rig.__name__ for rig in all_rigs() if any(rig in other.__mro__[1:] for other in all_rigs())} | ON_BUSES
+"""Rigs from which another one derives, which differs only in part: for `make test-full`."""
 RIGS = [pytest.param(rig, marks=[pytest.mark.full] if rig.__name__ in DRILLS else []) for rig in all_rigs()]
 
 

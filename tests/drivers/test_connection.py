@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from itertools import pairwise
 
 import pytest
 
 from drivers.connection import (
     FIRST_RETRY_S,
+    PROBE_AFTER_S,
     REFUSED_RETRY_S,
     RETRY_CAP_S,
     RETRY_JITTER,
@@ -38,7 +40,8 @@ def test_a_link_goes_from_connecting_to_ready_and_ends_disconnected_when_stopped
         await device.connection.stop()
         await device.until(LinkState.DISCONNECTED)
         assert states(device) == [
-            (LinkState.CONNECTING, ""),
+            (LinkState.CONNECTING, "connecting"),
+            (LinkState.CONNECTING, "shaking hands"),
             (LinkState.READY, "hello"),
             (LinkState.DISCONNECTED, "stopped"),
         ]
@@ -68,6 +71,10 @@ def test_starting_twice_connects_once_and_a_stopped_connection_starts_again() ->
         (ConnectionRefusedError(111, "x"), "connection refused"),
         (OSError("no route"), "no route"),
         (LinkLostError("port gone"), "port gone"),
+        (
+            socket.gaierror(-2, "Name or service not known"),
+            "the name of the host is not found: name or service not known",
+        ),
     ],
 )
 def test_a_device_that_cannot_be_reached_is_told_in_words(error: Exception, reason: str) -> None:
@@ -129,7 +136,8 @@ def test_a_device_that_refuses_is_asked_again_slowly_and_keeps_its_state_meanwhi
         device.connection.start()
         await device.knocked(3)
         assert [late - early for early, late in pairwise(device.knocks)] == pytest.approx([REFUSED_RETRY_S] * 2)
-        assert states(device) == [(LinkState.CONNECTING, ""), (LinkState.REFUSED, "the wrong one")]
+        assert states(device)[-1] == (LinkState.REFUSED, "the wrong one")
+        assert {link.state for link in device.links} == {LinkState.CONNECTING, LinkState.REFUSED}
         with pytest.raises(NotSentError, match="not connected: the wrong one"):
             await device.ask("q")
         assert all(line.closed for line in device.lines)
@@ -139,11 +147,68 @@ def test_a_device_that_refuses_is_asked_again_slowly_and_keeps_its_state_meanwhi
     on_device(test)
 
 
+class WrongPasswordError(LinkRefusedError):
+    pause_s = 10.0
+    longest_pause_s = 60.0
+
+
+def test_where_asking_again_does_harm_the_pause_grows_up_to_its_limit_and_begins_anew_after_a_link() -> None:
+    async def test(device: Device) -> None:
+        device.handshake_error = WrongPasswordError("who are you?")
+        device.connection.start()
+        await device.knocked(6, within_s=400.0)
+        assert [late - early for early, late in pairwise(device.knocks)] == pytest.approx([10, 20, 40, 60, 60])
+        device.handshake_error = None
+        await device.until(LinkState.READY, 61.0)
+        device.handshake_error = WrongPasswordError("who are you?")
+        device.connection.drop("the password was changed")
+        await device.until(LinkState.REFUSED)
+        knocks = len(device.knocks)
+        await device.knocked(knocks + 1)
+        assert device.knocks[-1] - device.knocks[-2] == pytest.approx(10)
+
+    on_device(test)
+
+
+def watched(device: Device) -> None:
+    device.connection = Connection(
+        device.clock, device._open, device._handshake, TIMEOUT_S, device._on_link, lambda line: line.answer("there?")
+    )
+    device.connection.start()
+
+
+def test_a_link_that_nobody_uses_is_probed_and_dropped_when_it_is_silent() -> None:
+    async def test(device: Device) -> None:
+        watched(device)
+        await device.until(LinkState.READY)
+        await device.clock.sleep(3 * PROBE_AFTER_S + 0.1)
+        assert device.received == ["there?"] * 3
+        device.takes_s = None
+        link = await device.until(LinkState.DISCONNECTED, PROBE_AFTER_S + TIMEOUT_S + 0.01)
+        assert link.reason == "no answer within 0.5 s"
+        device.takes_s = 0.0
+        await device.until(LinkState.READY)
+
+    on_device(test)
+
+
+def test_a_link_that_is_used_is_not_probed() -> None:
+    async def test(device: Device) -> None:
+        watched(device)
+        await device.until(LinkState.READY)
+        for _ in range(5):
+            await device.clock.sleep(PROBE_AFTER_S - 0.1)
+            await device.ask("q")
+        assert device.received == ["q"] * 5
+
+    on_device(test)
+
+
 def test_a_hand_shake_without_an_answer_closes_the_session() -> None:
     async def test(device: Device) -> None:
         device.handshake_error = SilentError("no answer within 0.5 s")
         device.connection.start()
-        assert (await device.until(LinkState.DISCONNECTED)).reason == "no answer within 0.5 s"
+        assert (await device.until(LinkState.DISCONNECTED)).reason == "hand-shake: no answer within 0.5 s"
         assert device.lines[0].closed
 
     on_device(test)
@@ -371,3 +436,80 @@ def test_an_error_that_nobody_foresaw_is_the_links_reason_and_is_heard() -> None
 def test_what_the_operating_system_says_is_put_in_words() -> None:
     assert os_error_words(ConnectionResetError(104, "Connection reset by peer")) == "connection reset by peer"
     assert os_error_words(OSError("plain")) == "plain"
+
+
+def test_on_a_free_line_a_request_may_run_in_the_askers_own_task_and_others_wait_for_it() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        await device.until(LinkState.READY)
+        device.takes_s = 0.1
+        ran_in: list[object] = []
+
+        async def request(line: Line) -> str:
+            ran_in.append(asyncio.current_task())
+            return await line.answer_here("here")
+
+        deadline = asyncio.get_running_loop().time() + TIMEOUT_S
+        here = asyncio.create_task(device.connection.ask_here(request, Urgency.READ, deadline))
+        await device.clock.sleep(0.01)
+        others = [asyncio.create_task(device.ask(name)) for name in ("a", "b")]
+        queued = asyncio.create_task(device.ask_here("queued"))
+        assert await asyncio.gather(here, *others, queued) == [
+            f"{name} answered" for name in ("here", "a", "b", "queued")
+        ]
+        assert ran_in == [here]
+        assert device.received == ["here", "a", "b", "queued"]
+        assert device.most_under_way == 1
+
+    on_device(test)
+
+
+def test_a_request_in_the_askers_own_task_that_is_not_answered_ends_the_link() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        await device.until(LinkState.READY)
+        device.takes_s = None
+        with pytest.raises(SilentError):
+            await device.ask_here("a")
+        await device.until(LinkState.DISCONNECTED)
+        assert states(device)[-1] == (LinkState.DISCONNECTED, "nothing")
+        device.takes_s = 0.0
+        await device.until(LinkState.READY)
+        assert await device.ask_here("b") == "b answered"
+
+    on_device(test)
+
+
+def test_an_asker_that_is_cancelled_in_its_own_task_leaves_the_line_free() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        await device.until(LinkState.READY)
+        device.takes_s = None
+        asking = asyncio.create_task(device.ask_here("a"))
+        await device.clock.sleep(0.01)
+        waiting = asyncio.create_task(device.ask("b"))
+        await device.clock.sleep(0.01)
+        device.takes_s = 0.0
+        asking.cancel()
+        assert await waiting == "b answered"
+        assert device.connection.ready
+
+    on_device(test)
+
+
+def test_a_long_request_is_told_that_something_more_urgent_waits() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        await device.until(LinkState.READY)
+        device.takes_s = 0.1
+        under_way = asyncio.create_task(device.ask("a"))
+        await device.clock.sleep(0.01)
+        assert not device.connection.pressed(Urgency.READ)
+        writing = asyncio.create_task(device.ask("w", Urgency.WRITE))
+        await device.clock.sleep(0.01)
+        assert device.connection.pressed(Urgency.READ)
+        assert not device.connection.pressed(Urgency.WRITE)
+        await asyncio.gather(under_way, writing)
+        assert not device.connection.pressed(Urgency.READ)
+
+    on_device(test)

@@ -18,7 +18,7 @@ from tests.drivers.connecting import TIMEOUT_S, Device, on_device
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["ask", "write", "silence", "talk", "cut", "refuse", "allow", "close", "open", "drop", "cancel"]
+            ["ask", "here", "write", "silence", "talk", "cut", "refuse", "allow", "close", "open", "drop", "cancel"]
         ),
         st.floats(0.0, 0.7),
     ),
@@ -38,6 +38,8 @@ def test_whatever_happens_every_request_ends_in_time_is_sent_once_at_most_and_th
             match what:
                 case "ask":
                     asked.append(asyncio.create_task(_bounded(device, f"{number}", Urgency.READ, outcome=False)))
+                case "here":
+                    asked.append(asyncio.create_task(_here(device, f"{number}")))
                 case "write":
                     asked.append(asyncio.create_task(_bounded(device, f"{number}", Urgency.WRITE, outcome=True)))
                 case "cancel":
@@ -74,6 +76,16 @@ def test_whatever_happens_every_request_ends_in_time_is_sent_once_at_most_and_th
         assert all(line.closed for line in device.lines[:-1])
 
     on_device(test)
+
+
+async def _here(device: Device, name: str) -> str:
+    begun = device.clock.monotonic()
+    try:
+        return await device.ask_here(name)
+    except (NotSentError, LinkLostError) as error:
+        return type(error).__name__
+    finally:
+        assert device.clock.monotonic() - begun <= TIMEOUT_S + 1e-6
 
 
 async def _bounded(device: Device, name: str, urgency: Urgency, *, outcome: bool) -> str:

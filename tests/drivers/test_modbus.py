@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Any
 
@@ -10,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from drivers.connection import SilentError
 from drivers.driver import BoundPoint, LinkState
-from drivers.modbus import ModbusDriver, ModbusOptions, Watchdog
+from drivers.modbus import ModbusDriver
 from drivers.modbus_client import in_process
+from drivers.modbus_options import ModbusOptions, Watchdog
+from drivers.modbus_telegram import Request
 from drivers.mtsics import MtSicsOptions, MtSicsPoint
 from evcontrol.clock import LiveClock, VirtualClock, run_virtual
 from evcontrol.quality import (
@@ -21,6 +25,7 @@ from evcontrol.quality import (
     BAD_NO_COMMUNICATION,
     BAD_NOT_CONNECTED,
     BAD_SENSOR_FAILURE,
+    BAD_TIMEOUT,
     GOOD,
 )
 from tests.drivers.build import NamedModbusDriver, Registers, link_is, modbus_driver, tag
@@ -211,3 +216,44 @@ def test_the_wrong_kind_of_options_or_points_is_a_programmers_mistake() -> None:
         ModbusDriver(
             "dev", ModbusOptions(host="h"), [BoundPoint(tag(0, "t"), MtSicsPoint(field="weight"))], LiveClock()
         )
+
+
+class SlowClient:
+    """A device that takes ``takes_s`` over each answer."""
+
+    def __init__(self, takes_s: float) -> None:
+        self.takes_s = takes_s
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def ask(self, request: Request, within_s: float) -> bytes:
+        await asyncio.sleep(min(self.takes_s, within_s))
+        if self.takes_s > within_s:
+            raise SilentError("too slow")
+        return bytes(request.data_size)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def test_a_device_that_is_too_slow_for_all_its_requests_keeps_its_link_and_what_came_in_time() -> None:
+    async def main(clock: VirtualClock) -> None:
+        client = SlowClient(0.0)
+
+        async def connect(_: object) -> SlowClient:
+            return client
+
+        driver = modbus_driver(clock, words(0, 5, 9), connect, timeout_s=0.5)
+        await driver.start()
+        await link_is(driver, LinkState.READY, 5)
+        client.takes_s = 0.2
+        for _ in range(3):
+            begun = clock.monotonic()
+            assert [q for _, q in (await values_of(driver)).values()] == [GOOD, GOOD, BAD_TIMEOUT]
+            assert clock.monotonic() - begun == pytest.approx(0.5)
+            assert driver.link.state is LinkState.READY
+        client.takes_s = 0.6
+        assert [q for _, q in (await values_of(driver)).values()] == [BAD_TIMEOUT] * 3
+        await link_is(driver, LinkState.DISCONNECTED, 1, "too slow")
+        await driver.stop()
+
+    run_virtual(main)

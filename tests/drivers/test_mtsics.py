@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from drivers.connection import PROBE_AFTER_S
 from drivers.driver import LinkState
 from drivers.mtsics import MtSicsOptions
 from drivers.transport import in_process
@@ -256,6 +257,21 @@ def test_another_balance_on_the_line_is_told(kind: str, tmp_path: Path) -> None:
         assert driver.link.reason == 'serial number "SIM9": another balance than "SIM1" before'
 
     on_balance(kind, tmp_path, test)
+
+
+def test_a_balance_that_falls_silent_while_nobody_reads_is_noticed() -> None:
+    async def main(clock: VirtualClock) -> None:
+        answers = ['I4 A "SIM1"']
+        driver = balance_driver(clock, in_process(lambda _: answers), timeout_s=TIMEOUT_S)
+        await driver.start()
+        await link_is(driver, LinkState.READY, 5)
+        await clock.sleep(30.0)
+        assert driver.link.state is LinkState.READY
+        answers.clear()
+        await link_is(driver, LinkState.DISCONNECTED, PROBE_AFTER_S + TIMEOUT_S + 0.01, "no answer")
+        await driver.stop()
+
+    run_virtual(main)
 
 
 def test_without_its_port_it_is_disconnected_and_every_reading_bad(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from drivers.mtsics_telegram import Weight, is_identity, parse_serial_number, parse_weight
+from drivers.balance import Weight
+from drivers.mtsics_telegram import is_identity, parse_serial_number, parse_weight
 from evcontrol.quality import (
     BAD_CONFIGURATION,
     BAD_DECODING,

@@ -30,15 +30,6 @@ from tests.faultproxy import Fault, FaultProxy
 NAMES = ("TT", "SP", "MODE")
 IN_TIME_S = SCAN_S + TIMEOUT_S + SLACK_S
 NEVER_HELD = {BAD_NOT_CONNECTED, BAD_TIMEOUT, BAD_DECODING}
-FAULTS = (
-    Fault.REFUSE,
-    Fault.RESET,
-    Fault.HALF_OPEN,
-    Fault.BLACK_HOLE,
-    Fault.HALF,
-    Fault.GARBAGE,
-    Fault.DOUBLED,
-)
 
 
 @pytest.fixture(scope="module")
@@ -56,28 +47,6 @@ async def is_bad_in_time(driver: NamedOpcUaDriver) -> None:
     result = await until(driver, lambda now: all(is_bad(quality) for _, quality in now.values()), IN_TIME_S)
     assert all(math.isnan(value) for value, _ in result.values())
     assert {quality for _, quality in result.values()} <= NEVER_HELD
-
-
-@pytest.mark.parametrize("mode", ["subscribe", "read"])
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_a_fault_of_the_network_makes_readings_bad_in_time_and_passes(
-    server: ServerProcess, fault: Fault, mode: str
-) -> None:
-    server.order(set={"TT": 37.0})
-
-    async def test(driver: NamedOpcUaDriver, proxy: FaultProxy) -> None:
-        await ready(driver)
-        await proxy.set(fault)
-        await is_bad_in_time(driver)
-        for _ in range(4):
-            assert all(is_bad(quality) for _, quality in (await values_of(driver)).values())
-            await asyncio.sleep(SCAN_S)
-        server.order(set={"TT": 38.0})
-        await proxy.set(Fault.NONE)
-        result = await until(driver, lambda now: all(quality == GOOD for _, quality in now.values()), BACK_S)
-        assert result["TT"] == (38.0, GOOD)
-
-    behind_proxy(server, nodes(*NAMES), test, mode=mode)
 
 
 def test_pieces_of_one_byte_are_no_fault(server: ServerProcess) -> None:

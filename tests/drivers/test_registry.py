@@ -18,20 +18,35 @@ from drivers.registry import GROUP, UnknownDriverError, driver_type, driver_type
 from evcontrol.clock import LiveClock
 from tests.drivers.build import tag
 
+PUMPS = {"port": "/dev/ttyUSB0", "pumps": {1: {"max_rpm": 220}}}
 OPTIONS = {
+    "alicat": {"port": "x", "controllers": {"A": {"gas": "N2", "full_scale": 20, "unit": "SLPM"}}},
+    "masterflex-classic": PUMPS,
+    "masterflex-usb": PUMPS,
+    "modbus-rtu": {"port": "/dev/ttyUSB0"},
     "modbus-tcp": {"host": "h"},
     "mt-sics": {"port": "/dev/ttyUSB0"},
     "nta-folder": {"worklists": "w", "exports": "e"},
     "opc-ua": {"url": "opc.tcp://h:4840/", "namespace": "urn:n"},
+    "pendotech-pressuremat": {"port": "/dev/ttyUSB0"},
+    "sartorius-sbi": {"port": "/dev/ttyUSB0"},
+    "watson-marlow": PUMPS,
 }
 POINTS = {
+    "alicat": {"field": "mass_flow"},
+    "masterflex-classic": {"field": "running"},
+    "masterflex-usb": {"field": "running"},
+    "modbus-rtu": {"table": "holding", "address": 0, "type": "uint16", "unit_id": 3},
     "modbus-tcp": {"table": "holding", "address": 0, "type": "uint16"},
     "mt-sics": {"field": "weight"},
     "nta-folder": {"field": "conc_stock"},
     "opc-ua": {"node": "TT"},
+    "pendotech-pressuremat": {"channel": "P1"},
+    "sartorius-sbi": {"field": "weight"},
+    "watson-marlow": {"field": "running"},
 }
 
-UNITS = {"nta-folder": "particle/mL"}
+UNITS = {"alicat": "L/min", "nta-folder": "particle/mL", "pendotech-pressuremat": "psig"}
 
 
 def test_the_shipped_drivers_are_found_by_name() -> None:
@@ -48,7 +63,7 @@ def test_a_misspelt_driver_is_told_with_the_nearest_name() -> None:
 
 
 def test_a_driver_that_is_like_none_is_told_with_all_names() -> None:
-    with pytest.raises(UnknownDriverError, match="there are modbus-tcp, mt-sics, nta-folder"):
+    with pytest.raises(UnknownDriverError, match=f"there are {', '.join(sorted(registry._BUILT_IN))}"):
         driver_type("xyz")
 
 
@@ -61,7 +76,7 @@ def test_a_driver_of_another_package_is_found_beside_them(monkeypatch: pytest.Mo
     other = EntryPoint("other", "drivers.mtsics:MtSicsDriver", GROUP)
     monkeypatch.setattr(registry, "entry_points", lambda group: [other] if group == GROUP else [])
     assert driver_type("other") is MtSicsDriver
-    assert set(driver_types()) == {"other", *OPTIONS}
+    assert set(driver_types()) == {"other", *registry._BUILT_IN}
 
 
 def test_another_package_cannot_take_the_name_of_a_built_in_driver(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,8 +47,13 @@ QUICK = {
     ("ModbusTcpRig", Fault.CUT),
     ("ModbusTcpRig", Fault.REORDER),
     ("ModbusTcpRig", HANG),
+    ("ModbusRtuSerialRig", Fault.CORRUPT),
+    ("LibmodbusRig", Fault.HALF_OPEN),
     ("MtSicsSerialRig", Fault.CORRUPT),
     ("MtSicsSerialRig", HANG),
+    ("SbiSerialRig", Fault.REORDER),
+    ("PendotechSerialRig", Fault.CUT),
+    ("WatsonMarlowSerialRig", Fault.CORRUPT),
     ("OpcUaRig", Fault.RESET),
     ("OpcUaRig", HANG),
     ("OpcUaRig", SWAP),
@@ -76,6 +81,10 @@ CASES = [
     for rig in wire_rigs()
     for fault in faults_of(rig)
 ]
+
+
+def test_what_is_tried_every_time_is_there_to_be_tried() -> None:
+    assert {(rig.__name__, fault) for rig in wire_rigs() for fault in faults_of(rig)} >= QUICK
 
 
 class Engine:
@@ -273,7 +282,10 @@ async def drill(engine: Engine, fault: str) -> float:
     await engine.scans_for(HELD_S)
     if fault not in HARMLESS:
         assert engine.bad, "Good again before the fault's end"
-        assert engine.driver.link.state is not LinkState.READY
+        if not (
+            isinstance(rig, ProxiedRig) and rig.serial and fault == Fault.SLOW
+        ):  # on a line a late answer to who are you ends the next hand-shake
+            assert engine.driver.link.state is not LinkState.READY
     if writes:
         outcomes.append((writes[2], await engine.driver.write(writes[2])))
     await end(engine, fault)
