@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--hours", type=int, default=24, help="length of the signals whose bytes are counted")
     parser.add_argument("--days", type=int, default=30, help="length of the trend")
-    parser.add_argument("--scan", type=float, default=10.0, help="seconds between two scans of the trend's readings")
+    parser.add_argument("--scan", type=float, default=60.0, help="seconds between two scans of the trend's readings")
     arguments = parser.parse_args()
     for name, work in (
         ("keeping", keeping),
