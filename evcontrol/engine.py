@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from importlib.metadata import version
@@ -29,9 +30,13 @@ from evcontrol.control.gate import CommandRefusedError, Gate, SafeReport
 from evcontrol.control.interlocks import Interlocks
 from evcontrol.control.loops import LoopMode, Loops
 from evcontrol.control.owner import Mode
+from evcontrol.history.cursor import CURSOR_FILE
 from evcontrol.history.forward_state import ForwardState, ForwardStatus
 from evcontrol.history.forward_worker import ForwardWorker
+from evcontrol.history.layout import Gap
 from evcontrol.history.reader import HistoryReader
+from evcontrol.history.retention import Retention, forwarded_so_far, removable, remove
+from evcontrol.history.rollup import NEVER
 from evcontrol.history.store import Historian
 from evcontrol.journal.events import ENGINE, Kind, Origin
 from evcontrol.journal.replay import PlantView
@@ -41,6 +46,7 @@ from evcontrol.plant.model import InterlockSpec, Plant
 from evcontrol.plant.sensor_checks import CheckSpec
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.run import BatchRun
+from evcontrol.procedure.states import FINAL
 from evcontrol.quality import is_bad
 from evcontrol.yaml_source import SourceError
 
@@ -51,6 +57,8 @@ LINK_LOST_S = 1.0
 HISTORY_BEHIND_S = 3.0
 """Real time by which the history may be behind the readings before the batches are held."""
 JOURNAL_RETRY_S = 1.0
+RETENTION_S = 3600.0
+"""Process time between two looks at what of the history may go."""
 STOP_GRACE_S = 5.0
 """Real time beyond the safe state's own in which the batches must be held when the engine stops."""
 MakeDriver = Callable[[str], Driver]
@@ -124,6 +132,8 @@ class Engine:
         self._spawn(self.historian.run(), "history")
         if self.forwarding is not None:
             self.forwarding.start()
+        if self.plant.retention is not None and self.clock.kind is not ClockKind.VIRTUAL:
+            self._spawn(self._retain(self.plant.retention), "retention")
         self._spawn(self.scanner.run(), "scan")
         await self._observe()
         try:
@@ -258,10 +268,12 @@ class Engine:
             "SYS.SCAN_LATE": max(0.0, scan.late_ms),
             "SYS.SCANS_MISSED": float(self.scanner.overruns),
             "SYS.HISTORY_LAG": self.historian.lag_s,
+            "SYS.HISTORY_REFUSED": float(bool(self._history_trouble())),
             "SYS.FORWARD_STATE": forward.state.value,
             "SYS.FORWARD_REASON": forward.reason,
             "SYS.FORWARD_LAG": forward.lag_s(scan.wall),
             "SYS.FORWARD_RATE": forward.rate,
+            "SYS.FORWARD_ERRORS": float(forward.errors),
             "SYS.FORWARD_QUARANTINE": float(forward.quarantined),
         }
         for name, value in tags.items():
@@ -312,6 +324,30 @@ class Engine:
 
     def _gap(self, start: int, end: int, reason: str) -> None:
         self.journal.append_safety(Kind.HISTORY_GAP, ENGINE, {"from": start, "to": end, "reason": reason})
+
+    async def _retain(self, retention: Retention) -> None:
+        """Remove months of the history that nobody needs any more, now and then; the journal says which."""
+        while True:
+            protected = [
+                (view.created, view.last_t if view.state in FINAL else NEVER) for view in self.view.batches.values()
+            ]
+            for gap in await asyncio.to_thread(self._remove_months, retention, protected):
+                self._gap(gap.start, gap.end, gap.reason)
+            await self.clock.sleep(RETENTION_S)
+
+    def _remove_months(self, retention: Retention, protected: list[tuple[int, int]]) -> list[Gap]:
+        """In a thread: what was removed."""
+        removed = []
+        try:
+            target = self.plant.target
+            forwarded = None if target is None else forwarded_so_far(self.data / CURSOR_FILE, target)
+            for path, gap in removable(self.data / "history", retention, self.clock.now(), forwarded, protected):
+                remove(path)
+                removed.append(gap)
+                _log.info("a month of the history was removed", file=path.name)
+        except (OSError, sqlite3.Error) as error:
+            _log.error("the history cannot be kept to its retention", error=str(error))
+        return removed
 
     def _tripped(self, spec: InterlockSpec, cause: str) -> None:
         why = f"interlock {spec.name}: {cause}"

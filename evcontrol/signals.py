@@ -35,7 +35,8 @@ class Tag:
 
     ``unit`` is the tag's only unit (see ``evcontrol.units``; empty for a number without one); ``low`` and ``high`` the
     instrument range in it. ``labels`` are the words of an ENUM by code, or of a DISCRETE (0, 1). ``record`` marks tags
-    of the batch record, which are kept bit for bit.
+    of the batch record, which are kept bit for bit. Another one with a ``max_interval_s`` (process time; 0 for none) is
+    kept when it has moved by more than ``deadband``, or when so long has passed.
     """
 
     name: str
@@ -48,6 +49,8 @@ class Tag:
     labels: tuple[str, ...] = ()
     record: bool = True
     decimals: int = 2
+    deadband: float = 0.0
+    max_interval_s: float = 0.0
 
 
 class TagTable:

@@ -55,7 +55,7 @@ def read_record(data: Path, batch: str) -> BatchRecord:
     UnknownBatchError.
     """
     gathering = Gathering(batch)
-    for event, head in _readable_events(data / "journal"):
+    for event, head in readable_events(data / "journal"):
         gathering.take(event, head)
     record = gathering.finish()
     if record is None:
@@ -87,8 +87,8 @@ def check_record(data: Path, record: BatchRecord) -> Verdict:
     return Verdict(not faults, faults, record.gaps, found.events, found.head)
 
 
-def _readable_events(directory: Path) -> Iterator[tuple[Event, Head]]:
-    """Every event that can be read, and where the chain stands after it."""
+def readable_events(directory: Path) -> Iterator[tuple[Event, Head]]:
+    """Every event of a journal that can be read, and where the chain stands after it; none without a journal."""
     try:
         paths = segment_paths(directory)
     except FileNotFoundError:

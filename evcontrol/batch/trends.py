@@ -16,6 +16,7 @@ from evcontrol.history.aggregate import Aggregate
 from evcontrol.history.layout import Gap
 from evcontrol.history.reader import HistoryError, HistoryReader
 from evcontrol.quality import BAD
+from evcontrol.signals import Tag
 
 PARTS: Final = 900
 """Parts of the time; each is drawn as its mean within its lowest and highest reading."""
@@ -73,16 +74,29 @@ def trends(record: BatchRecord, reader: HistoryReader) -> Markup:
     if record.end <= record.created:
         return paragraph("The batch has no duration yet.", "note")
     try:
-        known = {tag.name: tag.description for tag in reader.tags()}
+        recorded = reader.tags()
     except HistoryError as error:
         return paragraph(f"The history cannot be read: {error}", "bad")
-    drawn = []
+    known = {tag.name for tag in recorded}
+    drawn = [_kept_on_change(record, recorded)]
     for unit in record.units.values():
         for chart in CHARTS:
             names = [f"{unit}.{tag}" for tag in chart.tags if f"{unit}.{tag}" in known]
             if names:
                 drawn.append(_figure(record, reader, f"{chart.title} of {unit}", names))
-    return join(drawn) if drawn else paragraph("No readings of the units of this batch.", "note")
+    return join(drawn) if len(drawn) > 1 else paragraph("No readings of the units of this batch.", "note")
+
+
+def _kept_on_change(record: BatchRecord, recorded: Iterable[Tag]) -> Markup:
+    """Which tags of the batch's units were not kept at every scan."""
+    words = [
+        f"{tag.name} ({f'deadband {tag.deadband:g} {tag.unit}'.rstrip()}, at least every {tag.max_interval_s:g} s)"
+        for tag in recorded
+        if tag.max_interval_s and tag.name.partition(".")[0] in (*record.units.values(), "SYS")
+    ]
+    if not words:
+        return paragraph("Every reading of every scan was kept, bit for bit.", "note")
+    return paragraph(f"Kept on change, and no tags of the batch record: {', '.join(words)}.", "note")
 
 
 def _figure(record: BatchRecord, reader: HistoryReader, title: str, names: Sequence[str]) -> Markup:

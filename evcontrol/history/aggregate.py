@@ -33,14 +33,19 @@ class Aggregate:
     unit: str
 
 
-def aggregate(t: TimeArray, v: FloatArray, q: QualityArray, unit: str, start: int, end: int, buckets: int) -> Aggregate:
-    """Parts of ``start`` to ``end`` (UTC ns) from readings in order of time; ValueError without a part or duration."""
+def aggregate(
+    t: TimeArray, v: FloatArray, q: QualityArray, unit: str, start: int, end: int, buckets: int, holds: int = 0
+) -> Aggregate:
+    """Parts of ``start`` to ``end`` (UTC ns) from readings in order of time; ValueError without a part or duration.
+
+    ``holds``: for how long (ns) a reading holds at least when none follows, of a tag that is kept on change.
+    """
     if buckets < 1 or end <= start:
         raise ValueError("an aggregate needs at least one part and an end after its start")
     edges = np.array([start + (end - start) * k // buckets for k in range(buckets + 1)], dtype=np.int64)
     inside = (t >= start) & (t < end)
     t, v, q = t[inside], v[inside], q[inside]
-    part, reading, weight = _spread(t, _held_until(t, end), edges)
+    part, reading, weight = _spread(t, held_until(t, end, holds), edges)
     worst = np.full(buckets, BAD, dtype=np.uint32)
     _reduce(worst, part, q[reading], np.maximum)
     good = good_mask(q[reading]) & ~np.isnan(v[reading])
@@ -56,14 +61,14 @@ def aggregate(t: TimeArray, v: FloatArray, q: QualityArray, unit: str, start: in
     return Aggregate(edges[:-1], mean, low, high, worst, unit)
 
 
-def _held_until(t: TimeArray, end: int) -> TimeArray:
-    """When each reading stops to hold; at least 1 ns after it, so that it has some weight."""
+def held_until(t: TimeArray, end: int, holds: int = 0) -> TimeArray:
+    """When each reading (in order of time, the next one at ``end``) stops to hold; at least 1 ns after it."""
     if len(t) == 0:
         return t
     intervals = np.diff(t)
     usual = int(np.median(intervals)) if len(intervals) else 0
     before = np.concatenate([[usual], intervals])
-    longest = HOLD_INTERVALS * np.maximum(before, usual)
+    longest = np.maximum(HOLD_INTERVALS * np.maximum(before, usual), holds)
     following = np.concatenate([t[1:], [end]])
     until: TimeArray = np.maximum(np.minimum(following, t + longest), t + 1)
     return until

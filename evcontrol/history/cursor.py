@@ -14,6 +14,7 @@ from typing import Final
 
 from evcontrol.history.target import Target
 
+CURSOR_FILE: Final = "forward.db"
 FORMAT: Final = 1
 LINES_KEPT: Final = 1000
 """Quarantined lines kept as they are; of more only the place is kept, their readings being in the history."""

@@ -30,7 +30,7 @@ def to_csv(reader: HistoryReader, tags: Sequence[str], start: int, end: int, out
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_head([meant[name] for name in tags]))
     gaps = reader.gaps(start, end)
-    for begin, last in _slices(reader, start, end, gaps):
+    for begin, last in slices(reader, start, end, gaps):
         columns = reader.raw(tags, begin, last)
         here = [gap for gap in gaps if begin <= max(gap.start, start) <= last]
         writer.writerows(_rows([columns[name] for name in tags], [meant[name] for name in tags], here, start))
@@ -49,7 +49,8 @@ def _head(tags: Sequence[Tag]) -> list[str]:
     return [*head, "gap"]
 
 
-def _slices(reader: HistoryReader, start: int, end: int, gaps: Sequence[Gap]) -> Iterator[tuple[int, int]]:
+def slices(reader: HistoryReader, start: int, end: int, gaps: Sequence[Gap]) -> Iterator[tuple[int, int]]:
+    """The parts of a range, of an hour at most, in which there is anything; both ends included."""
     starts = [max(gap.start, start) for gap in gaps]
     begin = start
     while True:
@@ -68,7 +69,7 @@ def _rows(columns: Sequence[Column], tags: Sequence[Tag], gaps: Sequence[Gap], s
     cells = [_cells(column, tag, times) for column, tag in zip(columns, tags, strict=True)]
     notes: dict[int, list[str]] = {}
     for t, gap in zip(gap_times.tolist(), gaps, strict=True):
-        notes.setdefault(t, []).append(_note(gap))
+        notes.setdefault(t, []).append(gap_note(gap))
     for i, (t, text) in enumerate(zip(times.tolist(), iso_ns(times), strict=True)):
         yield [text, *(cell for column in cells for cell in column[i]), "; ".join(notes.get(t, []))]
 
@@ -96,6 +97,7 @@ def _value(column: Column, i: int, tag: Tag) -> str:
     return repr(value)
 
 
-def _note(gap: Gap) -> str:
+def gap_note(gap: Gap) -> str:
+    """A gap in words."""
     first, last = iso_ns(np.array([gap.start, gap.end], dtype=np.int64))
     return f"no readings from {first} to {last}: {gap.reason}"

@@ -1,10 +1,12 @@
-"""Following the history while it grows: what was not sent yet, in order, as lines."""
+"""Following the history while it grows: what was not sent yet, sealed or not, in order, as lines."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +16,7 @@ from evcontrol.clock import ClockKind
 from evcontrol.history.cursor import Item, Position
 from evcontrol.history.layout import Gap, described_tags, month_files
 from evcontrol.history.line import NO_TEXT, FrameLines, Lines, Misfit
+from evcontrol.history.sealed import Chunk, has_sealed, matrix, stretch_after
 from evcontrol.signals import Tag
 
 MAX_BYTES: Final = 1 << 20
@@ -76,13 +79,17 @@ class Follower:
                 self._file = _File(path, self._lines, self._simulated)
                 self._positions[path.name] = self._file.proven(self._positions.get(path.name, Position()))
             return self._file.read(self._positions[path.name], limit)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
             self.close()
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in DAMAGED:
+            if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF not in DAMAGED:
                 raise
             self.damaged.append(path.name)
             self._ended.add(path.name)
             return None
+
+
+_Row = tuple[int, int, int, int, bytes, int | bytes | None]
+"""Number, layout, t, wall, values, codes, as they stand in the table of frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,7 @@ class _File:
         self._layouts: dict[int, _Layout] = {}
         self._texts: dict[int, dict[int, str]] = {}
         self._sessions: dict[int, tuple[int, bool]] = {}
+        self._stretch: list[_Row] = []
         self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5.0)
 
     def close(self) -> None:
@@ -113,7 +121,10 @@ class _File:
         """The position, or the file's beginning when this is not the file that it was taken in."""
         if not self._ready() or position.frame == 0:
             return position if position.frame == 0 else Position()
-        row = self._db.execute("SELECT t, wall FROM frames WHERE id = ?", (position.frame,)).fetchone()
+        with self._one_moment():
+            row = self._db.execute("SELECT t, wall FROM frames WHERE id = ?", (position.frame,)).fetchone()
+            if row is None and has_sealed(self._db):
+                row = self._sealed_times(position.frame)
         return position if row == (position.t, position.wall) else Position()
 
     def read(self, after: Position, limit: int) -> Batch | None:
@@ -125,10 +136,7 @@ class _File:
         for number, item in self._gaps(after.gap):
             gap = number
             items += [item] if item is not None else []
-        rows = self._db.execute(
-            "SELECT id, layout, t, wall, value, quality FROM frames WHERE id > ? ORDER BY id LIMIT ?",
-            (after.frame, limit),
-        ).fetchall()
+        rows = self._rows(after.frame, limit)
         last, size = (after.frame, after.t, after.wall), 0
         for number, layout, t, wall, value, quality in rows:
             made = list(self._items(number, layout, t, wall, value, quality))
@@ -139,6 +147,39 @@ class _File:
         if not rows and gap == after.gap:
             return None
         return Batch(items, self.path.name, Position(last[0], gap, last[1], last[2]))
+
+    def _rows(self, after: int, limit: int) -> list[_Row]:
+        """The next frames: sealed ones come before those that are not."""
+        if self._stretch and self._stretch[-1][0] > after:
+            return [row for row in self._stretch if row[0] > after][:limit]
+        self._stretch = []
+        with self._one_moment():
+            chunks = stretch_after(self._db, after) if has_sealed(self._db) else []
+            if not chunks:
+                return self._db.execute(
+                    "SELECT id, layout, t, wall, value, quality FROM frames WHERE id > ? ORDER BY id LIMIT ?",
+                    (after, limit),
+                ).fetchall()
+            for chunk in chunks:
+                self._stretch += _unsealed(self._db, chunk)
+        self._stretch.sort(key=itemgetter(0))
+        return [row for row in self._stretch if row[0] > after][:limit]
+
+    def _sealed_times(self, frame: int) -> tuple[int, int] | None:
+        for chunk in stretch_after(self._db, frame - 1):
+            at = np.flatnonzero(chunk.rows() == frame)
+            if len(at):
+                return int(chunk.t[at[0]]), int(chunk.walls()[at[0]])
+        return None
+
+    @contextmanager
+    def _one_moment(self) -> Iterator[None]:
+        """What is sealed meanwhile stays as it was."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("COMMIT")
 
     def _ready(self) -> bool:
         return self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'gaps'").fetchone() is not None
@@ -172,7 +213,8 @@ class _File:
         except ValueError as error:  # a damaged row must not stop those behind it
             yield Item(b"", self.path.name, f"frame {number}", t, wall, f"unreadable: {error}")
             return
-        yield Item(line, self.path.name, f"frame {number}", t, wall)
+        if line:
+            yield Item(line, self.path.name, f"frame {number}", t, wall)
         for tag, why in misfits:
             yield Item(b"", self.path.name, f"frame {number} {tag}", t, wall, f"{tag}: {why}")
 
@@ -214,6 +256,17 @@ class _File:
 
     def _columns(self, table: str) -> set[str]:
         return {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}
+
+
+def _unsealed(db: sqlite3.Connection, chunk: Chunk) -> Iterator[_Row]:
+    """The frames of a chunk as they were; what cannot be read is a frame without values, which is told as such."""
+    numbers, walls = chunk.rows().tolist(), chunk.walls().tolist()
+    try:
+        values, quality = matrix(db, chunk)
+    except ValueError:
+        values, quality = np.empty((len(numbers), 0)), np.empty((len(numbers), 0), dtype=np.uint32)
+    for i, (number, t) in enumerate(zip(numbers, chunk.t.tolist(), strict=True)):
+        yield number, chunk.layout, t, walls[i], values[i].tobytes(), quality[i].astype("<u4").tobytes()
 
 
 def _codes(quality: int | bytes | None, width: int) -> list[int]:

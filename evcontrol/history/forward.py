@@ -17,13 +17,12 @@ from pathlib import Path
 
 from evcontrol.clock import LiveClock
 from evcontrol.history.carry import Answer, Carrier, Verdict
-from evcontrol.history.cursor import Cursor, Item
+from evcontrol.history.cursor import CURSOR_FILE, Cursor, Item
 from evcontrol.history.follow import DAMAGED, Batch, Follower
 from evcontrol.history.forward_state import ForwardState, ForwardStatus
 from evcontrol.history.line import Lines
 from evcontrol.history.target import Target
 
-CURSOR_FILE = "forward.db"
 HISTORY_DIRECTORY = "history"
 RATE_WINDOW_S = 5.0
 LOOK_S = 0.25
@@ -176,7 +175,7 @@ class Forwarder:
         """Wait until the next attempt; False when all is to end instead."""
         refused = answer.verdict is Verdict.REFUSED
         state = ForwardState.REFUSED if refused else ForwardState.WAITING
-        self._tell(state=state, reason=answer.reason, rate=self._rate(0))
+        self._tell(state=state, reason=answer.reason, rate=self._rate(0), errors=self.status.errors + 1)
         step = min(self._target.longest_pause_s, FIRST_PAUSE_S * 2.0 ** min(self._failures, 16))
         self._failures += 1
         spread = random.uniform(0.5, 1.0)  # noqa: S311  (only so that two forwarders do not come at the same time)

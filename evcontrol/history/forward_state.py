@@ -33,7 +33,8 @@ class ForwardStatus:
     """One report.
 
     ``oldest`` is the wall time (UTC ns) of the oldest reading that the server has not acknowledged, None when there is
-    none; ``rate`` in lines per real second; ``quarantined`` counts all that the server calls wrong.
+    none; ``rate`` in lines per real second; ``errors`` counts attempts of this worker that failed, ``quarantined`` all
+    that the server calls wrong.
     """
 
     state: ForwardState
@@ -42,6 +43,7 @@ class ForwardStatus:
     lines: int = 0
     rate: float = 0.0
     quarantined: int = 0
+    errors: int = 0
 
     def lag_s(self, wall: int) -> float:
         """Age in real seconds, at a wall time (UTC ns), of the oldest reading that the server does not have."""

@@ -1,5 +1,7 @@
 """What a month file of the history looks like: its name, its tables, and how tags are described in it.
 
+Readings come in as rows of ``frames`` and are sealed some hundred scans later: the same readings, compressed by tag in
+``chunks`` and ``blocks``, take their place in one transaction, and ``cells`` sum them up for trends.
 A file describes itself: each layout holds the tags of a kind of frame with units and labels, so that it stays readable
 when the plant has changed since.
 """
@@ -17,7 +19,10 @@ from typing import Final
 from evcontrol.clock import NS
 from evcontrol.signals import Tag, TagKind
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+NOT_KEPT: Final = 0xFFFF_FFFF
+"""Status code, in files only, of a reading that was left out since it told nothing new."""
+BLOCKS_IN_CHUNK: Final = 1 << 16
 
 TABLES: Final = (
     "CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -35,6 +40,26 @@ TABLES: Final = (
     "CREATE TABLE gaps (id INTEGER PRIMARY KEY, start INTEGER NOT NULL, end INTEGER NOT NULL, reason TEXT NOT NULL, "
     "session INTEGER)",
 )
+SEALED_TABLES: Final = (
+    # One row for each layout of a stretch of frames; first and last are the ids that the stretch had in frames.
+    # row (id less first), t, wall (less t): packed integers, in the order of the rows. sourced: which rows have source
+    # times (bits), NULL when all have or none has.
+    "CREATE TABLE IF NOT EXISTS chunks (id INTEGER PRIMARY KEY, layout INTEGER NOT NULL, first INTEGER NOT NULL, "
+    "last INTEGER NOT NULL, count INTEGER NOT NULL, t_first INTEGER NOT NULL, t_last INTEGER NOT NULL, "
+    "row BLOB NOT NULL, t BLOB NOT NULL, wall BLOB NOT NULL, sourced BLOB)",
+    "CREATE INDEX IF NOT EXISTS chunks_by_time ON chunks (layout, t_last)",
+    "CREATE INDEX IF NOT EXISTS chunks_by_row ON chunks (last)",
+    # One row for each tag of a chunk; id is 65536 x chunk + position in the layout. value: see codec; quality: NULL,
+    # one code, or packed; source (less t): packed, NULL for none, or the position of the tag that has the same.
+    "CREATE TABLE IF NOT EXISTS blocks (id INTEGER PRIMARY KEY, codec INTEGER NOT NULL, value BLOB NOT NULL, "
+    "quality, source)",
+    # Sums over parts of width ns, for all tags of a layout: see rollup. Each sealed reading is in one row a width.
+    "CREATE TABLE IF NOT EXISTS cells (id INTEGER PRIMARY KEY, layout INTEGER NOT NULL, width INTEGER NOT NULL, "
+    "level INTEGER NOT NULL, t_first INTEGER NOT NULL, t_last INTEGER NOT NULL, count INTEGER NOT NULL, "
+    "data BLOB NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS cells_by_time ON cells (layout, width, t_last)",
+)
+"""Tables that files begun by an earlier version do not have."""
 ADDED: Final = (("sessions", "simulated"), ("gaps", "session"))
 """Columns (integers) that files begun by an earlier version do not have; NULL there."""
 
@@ -83,6 +108,7 @@ def describe_tags(tags: Sequence[Tag]) -> str:
                 "labels": list(tag.labels),
                 "record": tag.record,
                 "decimals": tag.decimals,
+                **({"deadband": tag.deadband, "max_interval_s": tag.max_interval_s} if tag.max_interval_s else {}),
             }
             for tag in tags
         ],

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from evcontrol.history.layout import Gap
+from evcontrol.history.layout import NOT_KEPT, Gap
 from evcontrol.quality import BAD
 from evcontrol.signals import Tag, TagKind
 
@@ -83,17 +83,19 @@ class FrameLines:
     def line(
         self, t: int, values: Sequence[float], quality: Sequence[int], texts: Mapping[int, str]
     ) -> tuple[bytes, list[Misfit]]:
-        """The line of one frame at ``t`` (UTC ns), and the readings that it cannot hold."""
+        """The line of one frame at ``t`` (UTC ns), empty when nothing of it was kept; the readings it cannot hold."""
         parts: list[str] = []
         misfits: list[Misfit] = []
         for (name, q_name, kind, tag), value, q in zip(self._fields, values, quality, strict=True):
+            if q == NOT_KEPT:
+                continue
             if q < BAD and value == value:  # noqa: PLR0124  (not a number is no value)
                 try:
                     parts.append(name + _word(kind, value, texts))
                 except NoMatchError as error:
                     misfits.append((tag, str(error)))
             parts.append(f"{q_name}{q}i")
-        return f"{self._head}{','.join(parts)} {t}".encode("utf-8", "replace"), misfits
+        return f"{self._head}{','.join(parts)} {t}".encode("utf-8", "replace") if parts else b"", misfits
 
 
 def key(text: str) -> str:

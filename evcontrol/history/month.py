@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from evcontrol.clock import Clock, ClockKind
-from evcontrol.history.layout import ADDED, FORMAT, TABLES, Gap, describe_tags
+from evcontrol.history.layout import ADDED, FORMAT, NOT_KEPT, SEALED_TABLES, TABLES, Gap, describe_tags
+from evcontrol.history.on_change import OnChange
+from evcontrol.history.seal import STRETCH, seal_next
 from evcontrol.signals import Frame, TagKind, TagTable
 
 Row = tuple[int, int, int, bytes, int | bytes | None, bytes | None]
@@ -27,6 +30,8 @@ class MonthFile:
         self._simulated = simulated or clock.kind is not ClockKind.LIVE
         self._layouts: dict[tuple[str, bytes], _Layout] = {}
         self._texts: set[int] = set()
+        self._on_change = OnChange(tags)
+        self._unsealed = STRETCH
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
         try:
             self._prepare()
@@ -44,7 +49,7 @@ class MonthFile:
                 if isinstance(item, Gap):
                     self._write_gap(item)
                 else:
-                    rows.append(self._row(item))
+                    rows.append(self._row(self._on_change.thinned(_told(item))))
             self._db.executemany(
                 "INSERT INTO frames (layout, t, wall, value, quality, source) VALUES (?, ?, ?, ?, ?, ?)", rows
             )
@@ -53,6 +58,15 @@ class MonthFile:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+        self._unsealed += len(rows)
+
+    def seal(self) -> bool:
+        """Seal the oldest stretch of frames, if it is time to; whether more may wait. ValueError for a damaged one."""
+        if self._unsealed < STRETCH:
+            return False
+        sealed = seal_next(self._db)
+        self._unsealed = STRETCH if sealed else 0
+        return sealed
 
     def close(self) -> None:
         """Close the file; what was written stays."""
@@ -67,7 +81,9 @@ class MonthFile:
             if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'about'").fetchone():
                 for table in TABLES:
                     self._db.execute(table)
-                self._db.execute("INSERT INTO about VALUES ('format', ?)", (str(FORMAT),))
+            for table in SEALED_TABLES:
+                self._db.execute(table)
+            self._db.execute("INSERT OR REPLACE INTO about VALUES ('format', ?)", (str(FORMAT),))
             for table, column in ADDED:
                 if column not in [row[1] for row in self._db.execute(f"PRAGMA table_info({table})")]:
                     self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} INTEGER")
@@ -129,15 +145,22 @@ class _Layout:
         self.texts = texts
 
 
+def _told(frame: Frame) -> Frame:
+    """A device may say any code, even the one by which files mark what was not kept."""
+    if (frame.quality == NOT_KEPT).any():
+        return replace(frame, quality=np.minimum(frame.quality, NOT_KEPT - 1))
+    return frame
+
+
 def _value(frame: Frame) -> bytes:
-    return np.asarray(frame.value, dtype="<f8").tobytes()
+    return frame.value.astype("<f8", copy=False).tobytes()
 
 
 def _quality(frame: Frame) -> int | bytes | None:
-    quality = frame.quality
-    if not quality.any():
+    raw = frame.quality.tobytes()
+    if not raw.strip(b"\0"):
         return None
-    first = int(quality[0])
-    if (quality == quality[0]).all():
+    first = int(frame.quality[0])
+    if (frame.quality == first).all():
         return first
-    return np.asarray(quality, dtype="<u4").tobytes()
+    return np.asarray(frame.quality, dtype="<u4").tobytes()

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from evcontrol.clock import NS
 from evcontrol.history.aggregate import Aggregate, aggregate
-from evcontrol.history.layout import Gap, described_tags, month_files, month_of
+from evcontrol.history.cell_blob import EVERY
+from evcontrol.history.layout import NOT_KEPT, Gap, month_files, month_of
+from evcontrol.history.month_reader import HistoryError, Layout, MonthReader, opened
+from evcontrol.history.trend import Trend, Window, from_readings, trend
 from evcontrol.history.words import Words
 from evcontrol.quality import BAD, QualityArray
 from evcontrol.signals import FloatArray, Tag, TagKind, TimeArray
 
-ROWS_AT_ONCE = 10_000
+__all__ = ["Column", "HistoryError", "HistoryReader", "UnknownTagError"]
+
 _LABELLED = (TagKind.TEXT, TagKind.ENUM, TagKind.DISCRETE)
-
-
-class HistoryError(Exception):
-    """The history cannot give what was asked for; one line."""
 
 
 class UnknownTagError(HistoryError):
@@ -65,7 +64,7 @@ class HistoryReader:
         """All tags that were ever recorded, by name, each as it was last; ``index`` is that of its time."""
         latest: dict[str, Tag] = {}
         for path in self._files():
-            with _opened(path) as file:
+            with opened(path) as file:
                 latest.update({tag.name: tag for layout in file.layouts for tag in layout.tags})
         return [latest[name] for name in sorted(latest)]
 
@@ -78,7 +77,7 @@ class HistoryReader:
         """Time of the first frame at ``t`` or later; None when there is none."""
         for month, path in month_files(self._directory):
             if month >= month_of(t):
-                with _opened(path) as file:
+                with opened(path) as file:
                     times = [time for layout in file.layouts if (time := file.following(layout, t)) is not None]
                 if times:
                     return min(times)
@@ -88,7 +87,7 @@ class HistoryReader:
         """Times of all scans, each once."""
         times = [np.empty(0, dtype=np.int64)]
         for path in self._files(start, end):
-            with _opened(path) as file:
+            with opened(path) as file:
                 times.extend(file.times(layout, start, end) for layout in file.layouts)
         return np.unique(np.concatenate(times))
 
@@ -96,7 +95,7 @@ class HistoryReader:
         """The gaps that touch a range, in order of time."""
         found: list[Gap] = []
         for path in self._files():
-            with _opened(path) as file:
+            with opened(path) as file:
                 found.extend(file.gaps(start, end))
         return sorted(found, key=lambda gap: (gap.start, gap.end))
 
@@ -107,7 +106,7 @@ class HistoryReader:
         """
         found: dict[str, Tag] = {}
         for path in self._files(start, end):
-            with _opened(path) as file:
+            with opened(path) as file:
                 for layout in file.layouts:
                     here = {tag.name: tag for tag in layout.tags if tag.name in tags}
                     if here and file.has_frames(layout, start, end):
@@ -129,15 +128,34 @@ class HistoryReader:
         pieces: dict[str, list[_Piece]] = {name: [] for name in meant}
         words = {name: Words() for name in meant}
         for path in reversed(self._files(start, end)):
-            with _opened(path) as file:
+            with opened(path) as file:
                 for layout in reversed(file.layouts):
                     _read(file, layout, start, end, pieces, words)
         return {name: _column(meant[name], pieces[name], words[name]) for name in pieces}
 
     def aggregate(self, tags: Sequence[str], start: int, end: int, buckets: int) -> dict[str, Aggregate]:
         """Time-weighted means, lowest and highest values over Good readings in equal parts of a range."""
-        columns = self.raw(tags, start, end)
-        return {name: aggregate(c.t, c.v, c.q, c.unit, start, end, buckets) for name, c in columns.items()}
+        meant = self.definitions(tags, start, end)
+        return {
+            name: aggregate(c.t, c.v, c.q, c.unit, start, end, buckets, round(meant[name].max_interval_s * NS))
+            for name, c in self.raw(tags, start, end).items()
+        }
+
+    def trend(
+        self, tags: Sequence[str], start: int, end: int, buckets: int, columns: tuple[str, ...] = EVERY
+    ) -> dict[str, Trend]:
+        """About so many equal parts of a range that begin and end with the cells of the roll-ups.
+
+        ``start`` is rounded down and ``end`` up; parts that would be shorter than a cell are exactly those of
+        :meth:`aggregate`. Texts have qualities and counts only. With the ``columns`` of ``cell_blob.TREND`` there is no
+        first, last, good and bad. ValueError without a part or duration.
+        """
+        meant = self.definitions(tags, start, end - 1)
+        window = Window.snapped(start, end, buckets)
+        if window.cell == 0:
+            raw = self.raw(tags, start, end - 1).items()
+            return {name: from_readings(c.t, c.v, c.q, meant[name], start, end, buckets) for name, c in raw}
+        return trend(self._files(window.start, window.end - 1), meant, window, columns)
 
     def texts(self, tag: str, start: int, end: int) -> list[tuple[int, str]]:
         """The words of a text, enumerated or discrete tag: the first, and each change with its time; "" is Bad."""
@@ -155,13 +173,6 @@ class HistoryReader:
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
-    id: int
-    session: int
-    tags: list[Tag]
-
-
-@dataclass(frozen=True, slots=True)
 class _Piece:
     """What one layout has of one tag."""
 
@@ -169,87 +180,6 @@ class _Piece:
     t: TimeArray
     v: FloatArray
     q: QualityArray
-
-
-class _File:
-    """One month file opened for reading, as of one moment."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-        db.execute("BEGIN")
-        ready = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'gaps'").fetchone()
-        rows = db.execute("SELECT id, session, tags FROM layouts ORDER BY id").fetchall() if ready else []
-        self.layouts = [_Layout(number, session, described_tags(tags)) for number, session, tags in rows]
-        self._ready = bool(ready)
-
-    def texts(self, session: int) -> dict[int, str]:
-        """The texts of one session by code."""
-        return dict(self._db.execute("SELECT code, text FROM texts WHERE session = ?", (session,)).fetchall())
-
-    def times(self, layout: _Layout, start: int, end: int) -> TimeArray:
-        """Times of a layout's frames."""
-        rows = self._db.execute("SELECT t FROM frames WHERE layout = ? AND t BETWEEN ? AND ?", (layout.id, start, end))
-        return np.array([t for (t,) in rows], dtype=np.int64)
-
-    def has_frames(self, layout: _Layout, start: int, end: int) -> bool:
-        """Whether a layout was used in a range."""
-        sql = "SELECT 1 FROM frames WHERE layout = ? AND t BETWEEN ? AND ? LIMIT 1"
-        return self._db.execute(sql, (layout.id, start, end)).fetchone() is not None
-
-    def span(self, layout: _Layout) -> tuple[int | None, int | None]:
-        """First and last time of a layout's frames."""
-        first = self._db.execute("SELECT min(t) FROM frames WHERE layout = ?", (layout.id,)).fetchone()
-        last = self._db.execute("SELECT max(t) FROM frames WHERE layout = ?", (layout.id,)).fetchone()
-        return first[0], last[0]
-
-    def following(self, layout: _Layout, t: int) -> int | None:
-        """Time of a layout's first frame at ``t`` or later."""
-        row = self._db.execute("SELECT min(t) FROM frames WHERE layout = ? AND t >= ?", (layout.id, t)).fetchone()
-        found: int | None = row[0]
-        return found
-
-    def gaps(self, start: int, end: int) -> list[Gap]:
-        """Gaps that touch a range."""
-        if not self._ready:
-            return []
-        rows = self._db.execute("SELECT start, end, reason FROM gaps WHERE start <= ? AND end >= ?", (end, start))
-        return [Gap(*row) for row in rows]
-
-    def frames(
-        self, layout: _Layout, start: int, end: int
-    ) -> Iterator[tuple[list[int], list[bytes], list[int | bytes | None]]]:
-        """A layout's frames in order of time, some thousands at once: times, value blobs, quality cells."""
-        cursor = self._db.execute(
-            "SELECT t, value, quality FROM frames WHERE layout = ? AND t BETWEEN ? AND ? ORDER BY t, id",
-            (layout.id, start, end),
-        )
-        while rows := cursor.fetchmany(ROWS_AT_ONCE):
-            times, values, qualities = zip(*rows, strict=True)
-            yield list(times), list(values), list(qualities)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[_File]:
-    try:
-        with closing(_connect(path)) as db:
-            yield _File(db)
-    except sqlite3.Error as error:
-        raise HistoryError(f"{path}: {error}") from error
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    uri = path.resolve().as_uri()
-    db = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None, timeout=5.0)
-    try:
-        db.execute("SELECT 1 FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
-        db.close()
-        wal = path.with_name(f"{path.name}-wal")
-        if wal.exists() and wal.stat().st_size:
-            raise
-        # On a read-only medium the shared index cannot be made; without a log it is not needed.
-        db = sqlite3.connect(f"{uri}?immutable=1", uri=True, isolation_level=None)
-    return db
 
 
 def _check_units(known: Mapping[str, Tag], found: Mapping[str, Tag]) -> None:
@@ -260,7 +190,7 @@ def _check_units(known: Mapping[str, Tag], found: Mapping[str, Tag]) -> None:
 
 
 def _span(path: Path) -> tuple[int, int] | None:
-    with _opened(path) as file:
+    with opened(path) as file:
         spans = [file.span(layout) for layout in file.layouts]
     first = [t for t, _ in spans if t is not None]
     last = [t for _, t in spans if t is not None]
@@ -268,13 +198,13 @@ def _span(path: Path) -> tuple[int, int] | None:
 
 
 def _read(
-    file: _File, layout: _Layout, start: int, end: int, pieces: dict[str, list[_Piece]], words: Mapping[str, Words]
+    file: MonthReader, layout: Layout, start: int, end: int, pieces: dict[str, list[_Piece]], words: Mapping[str, Words]
 ) -> None:
     wanted = [(position, tag) for position, tag in enumerate(layout.tags) if tag.name in pieces]
     if not wanted:
         return
     positions = [position for position, _ in wanted]
-    parts = [_decoded(*rows, len(layout.tags), positions) for rows in file.frames(layout, start, end)]
+    parts = list(file.parts(layout, start, end, positions))
     if not parts:
         return
     t = np.concatenate([part[0] for part in parts])
@@ -282,27 +212,11 @@ def _read(
     q = np.concatenate([part[2] for part in parts])
     texts = file.texts(layout.session) if any(tag.kind is TagKind.TEXT for _, tag in wanted) else {}
     for column, (_, tag) in enumerate(wanted):
-        values = np.ascontiguousarray(v[:, column])
+        kept = q[:, column] != NOT_KEPT
+        values = np.ascontiguousarray(v[kept, column])
         if tag.kind in _LABELLED:
             values = words[tag.name].merge(texts if tag.kind is TagKind.TEXT else dict(enumerate(tag.labels)), values)
-        pieces[tag.name].append(_Piece(tag, t, values, np.ascontiguousarray(q[:, column])))
-
-
-def _decoded(
-    times: list[int], values: list[bytes], qualities: list[int | bytes | None], width: int, positions: list[int]
-) -> tuple[TimeArray, FloatArray, QualityArray]:
-    """Rows to arrays: times, and values and codes with a column for each position."""
-    t = np.array(times, dtype=np.int64)
-    v = np.frombuffer(b"".join(values), dtype="<f8").reshape(len(values), width)[:, positions]
-    q = np.zeros((len(values), len(positions)), dtype=np.uint32)
-    each = [i for i, cell in enumerate(qualities) if isinstance(cell, bytes)]
-    if each:
-        blob = b"".join(cell for cell in qualities if isinstance(cell, bytes))
-        q[each] = np.frombuffer(blob, dtype="<u4").reshape(len(each), width)[:, positions]
-    one = [i for i, cell in enumerate(qualities) if isinstance(cell, int)]
-    if one:
-        q[one] = np.array([cell for cell in qualities if isinstance(cell, int)], dtype=np.uint32)[:, None]
-    return t, v.astype(np.float64, copy=False), q
+        pieces[tag.name].append(_Piece(tag, t[kept], values, np.ascontiguousarray(q[kept, column])))
 
 
 def _column(tag: Tag, pieces: list[_Piece], words: Words) -> Column:

@@ -22,6 +22,11 @@ COMMIT_S = 0.4
 """Real time between two commits; with the commit itself well below the second that is promised."""
 RETRY_S = 1.0
 """Real time between two attempts while the disk refuses."""
+SEAL_RETRY_S = 60.0
+"""Time before sealing is tried again after it failed."""
+SEALED_AT_ONCE = 8
+SEALING_S = 0.2
+"""So many stretches of frames, and for so long, are sealed between two commits: what comes in has its second."""
 BUFFER_FRAMES = 50_000
 BUFFER_READINGS = 5_000_000
 """What is held in memory while the disk refuses; beyond it scans are dropped and recorded as a gap."""
@@ -56,7 +61,7 @@ class Historian:
         self._clock = clock
         self._simulated = simulated
         self._virtual = clock.kind is ClockKind.VIRTUAL
-        self._buffer_frames = buffer_frames
+        self.buffer_frames = buffer_frames
         self._waiting: deque[Frame | Gap] = deque()
         self._in_hand: deque[Frame | Gap] = deque()
         self._readings_in = 0
@@ -68,6 +73,7 @@ class Historian:
         self._file: MonthFile | None = None
         self._month = ""
         self._number = 0
+        self._sealing_rests = 0.0
         self._thread: threading.Thread | None = None
         self.trouble = ""
         self.on_gap: Callable[[int, int, str], None] = lambda start, end, reason: None
@@ -142,7 +148,7 @@ class Historian:
     def _is_full(self, frames: int, readings: int) -> bool:
         waiting = len(self._waiting) + len(self._in_hand)
         pending = self._readings_in - self._readings_out
-        return waiting + frames > self._buffer_frames or pending + readings > BUFFER_READINGS
+        return waiting + frames > self.buffer_frames or pending + readings > BUFFER_READINGS
 
     def _lose(self, t: int) -> None:
         if self._lost is None:
@@ -200,6 +206,7 @@ class Historian:
             if self.trouble:
                 _log.info("history is on the disk again")
                 self.trouble = ""
+            self._seal()
 
     def _commit_chunk(self) -> None:
         month = self._month_of(self._in_hand[0])
@@ -210,6 +217,19 @@ class Historian:
             self._in_hand.popleft()
             if isinstance(item, Frame):
                 self._readings_out += len(item.index)
+
+    def _seal(self) -> None:
+        """Compress what is old enough; what the disk refuses here waits, since it is on the disk already."""
+        if self._file is None or self._sealing_rests > self._clock.monotonic():
+            return
+        try:
+            until = self._clock.monotonic() + SEALING_S
+            for _ in range(SEALED_AT_ONCE):
+                if not self._file.seal() or self._clock.monotonic() >= until:
+                    break
+        except (sqlite3.Error, OSError, ValueError) as error:
+            self._sealing_rests = self._clock.monotonic() + SEAL_RETRY_S
+            _log.error("history cannot be compressed", error=str(error))
 
     def _month_of(self, item: Frame | Gap) -> str:
         return month_of(item.end if isinstance(item, Gap) else item.t)

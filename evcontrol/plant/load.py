@@ -15,6 +15,7 @@ from drivers.driver import BoundPoint, DriverType, Model
 from drivers.registry import UnknownDriverError, driver_type
 from evcontrol.clock import LiveClock
 from evcontrol.expression import ExpressionError, Symbol, compile_condition, compile_value
+from evcontrol.history.retention import Retention
 from evcontrol.history.target import Target
 from evcontrol.plant.influx import PlacedSection, forwarding_mistakes, make_target, read_section, refuse_token
 from evcontrol.plant.link_tags import misfit, missing_link_tags
@@ -38,6 +39,7 @@ from evcontrol.plant.model import (
 from evcontrol.plant.schema import (
     AlarmSection,
     DeviceSection,
+    HistorySection,
     InterlockSection,
     LoopSection,
     ModuleSection,
@@ -53,6 +55,7 @@ from evcontrol.signals import Tag, TagKind, TagTable
 from evcontrol.units import UnitError, convert, divide, parse
 from evcontrol.yaml_source import Document, Mistake, SourceError, nearest
 
+ENGINE_UNIT = "SYS"
 DEFAULT_TIMEOUT_S = 1.0
 SAFE_DEFAULT = "default"
 
@@ -140,6 +143,7 @@ class _Loader:
             modules={name: _module(name, section) for name, section in self._file.modules.items()},
             symbols=symbols,
             target=self._target(tags),
+            retention=_retention(self._file.history),
         )
         if not self._file.scan > 0:
             self._wrong(("scan",), "the scan must be longer than 0 s")
@@ -177,8 +181,23 @@ class _Loader:
             self._wrong(where, f"unknown device {section.device!r}{nearest(section.device, self._file.devices)}")
         if section.write is not None and section.device is None:
             self._wrong(where, f"tag {name!r} has no device and cannot be written")
+        kept = section.on_change
+        if kept is not None and section.record:
+            what = f"tag {name!r}: a tag of the batch record is kept at every scan; set record: false"
+            self._wrong((*where, "on_change"), what)
         tag = Tag(
-            name, index, unit, section.kind, low, high, section.description, labels, section.record, section.decimals
+            name=name,
+            index=index,
+            unit=unit,
+            kind=section.kind,
+            low=low,
+            high=high,
+            description=section.description,
+            labels=labels,
+            record=section.record,
+            decimals=section.decimals,
+            deadband=0.0 if kept is None else kept.deadband,
+            max_interval_s=0.0 if kept is None else kept.max_interval,
         )
         if not self._mistakes and (wrong := misfit(tag)):
             self._wrong(where, f"tag {name!r} tells of a link: {wrong}")
@@ -450,7 +469,8 @@ class _Loader:
         )
 
     def _alarm(self, name: str, section: AlarmSection, symbols: Mapping[str, Symbol]) -> AlarmSpec:
-        unit = self._owner_unit(("alarms", name), name)
+        # The engine's own alarms stand beside the units'.
+        unit = ENGINE_UNIT if name.startswith(f"{ENGINE_UNIT}.") else self._owner_unit(("alarms", name), name)
         self._condition(("alarms", name, "when"), section.when, symbols)
         if section.only_while:
             self._condition(("alarms", name, "only_while"), section.only_while, symbols)
@@ -515,6 +535,10 @@ class _Loader:
             )
         except errors as error:
             self._wrong(where, str(error))
+
+
+def _retention(section: HistorySection | None) -> Retention | None:
+    return None if section is None else Retention(section.keep or 0.0, round((section.most_gb or 0.0) * 1e9))
 
 
 def _module(name: str, section: ModuleSection) -> ModuleSpec:

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from drivers.driver import BoundPoint, Model
 from evcontrol.expression import Symbol
+from evcontrol.history.retention import Retention
 from evcontrol.history.target import Target
 from evcontrol.plant.sensor_checks import CheckSpec
 from evcontrol.signals import TagTable
@@ -258,6 +259,8 @@ class Plant:
     """Every tag as a name of the expression language."""
     target: Target | None = None
     """Where readings are forwarded to; None when they stay here."""
+    retention: Retention | None = None
+    """How long readings stay on the local disk; None for without end."""
 
     def unit_of(self, tag: str) -> str:
         """The unit that a tag belongs to: the part of its name before the first dot."""

@@ -80,7 +80,15 @@ class TagSection(Section):
     description: str = ""
     decimals: Annotated[int, Field(ge=0, le=9)] = 2
     record: bool = True
+    on_change: OnChangeSection | None = None
     write: WriteSection | None = None
+
+
+class OnChangeSection(Section):
+    """``on_change:`` of a tag that is no batch record: kept only then; the deadband in the tag's unit."""
+
+    deadband: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    max_interval: Annotated[Seconds, Field(gt=0)]
 
 
 class WindowSection(Section):
@@ -259,6 +267,13 @@ class InfluxSection(Section):
     batch_lines: Annotated[int, Field(ge=1, le=10_000)] = 500
 
 
+class HistorySection(Section):
+    """``history:``, how long readings stay on the local disk."""
+
+    keep: Annotated[Seconds, Field(gt=0)] | None = None
+    most_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+
 class PlantFile(Section):
     """The whole file."""
 
@@ -274,6 +289,7 @@ class PlantFile(Section):
     checks: dict[str, CheckSection] = {}
     modules: dict[str, ModuleSection] = {}
     influxdb: InfluxSection | None = None
+    history: HistorySection | None = None
 
 
 TagSection.model_rebuild()

@@ -22,7 +22,7 @@ from tests.plant.test_influx import PLANT
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "how-to" / "forward-to-influxdb.md").read_text(encoding="utf-8")
 DATA = (ROOT / "docs" / "reference" / "data-directory.md").read_text(encoding="utf-8")
-SECTION, TAGS = fenced(TEXT, "yaml")
+SECTION, TAGS, ALARMS = fenced(TEXT, "yaml")
 
 
 def test_the_section_is_taken_for_simulated_and_real_plants(tmp_path: Path) -> None:
@@ -38,6 +38,13 @@ def test_the_tags_are_taken_as_they_stand() -> None:
     plant = parse_plant(PLANT + TAGS.removeprefix("tags:\n"), "plant.yaml")
     engine = (ROOT / "evcontrol" / "engine.py").read_text(encoding="utf-8")
     assert set(re.findall(r'"(SYS\.FORWARD_\w+)"', engine)) == {t.name for t in plant.tags if "FORWARD" in t.name}
+
+
+def test_the_alarm_is_taken_as_it_stands_and_is_that_of_the_demo() -> None:
+    plant = parse_plant(PLANT + TAGS.removeprefix("tags:\n") + ALARMS, "plant.yaml")
+    demo = (ROOT / "config" / "plants" / "demo.yaml").read_text(encoding="utf-8")
+    assert list(plant.alarms) == ["SYS.FORWARD_BEHIND"]
+    assert ALARMS.removeprefix("alarms:\n").splitlines()[-1] in demo
 
 
 def test_every_state_is_told() -> None:

@@ -22,6 +22,7 @@ TABLES: dict[str, type[schema.Section]] = {
     "## Top level": schema.PlantFile,
     "## devices": schema.DeviceSection,
     "## tags": schema.TagSection,
+    "Under `on_change`:": schema.OnChangeSection,
     "Under `rate` and `spread`:": schema.WindowSection,
     "Under `write`:": schema.WriteSection,
     "## units": schema.UnitSection,
@@ -39,6 +40,7 @@ TABLES: dict[str, type[schema.Section]] = {
     "Under `contradiction`:": schema.ContradictionSection,
     "Under `implausible`:": schema.ImplausibleSection,
     "## influxdb": schema.InfluxSection,
+    "## history": schema.HistorySection,
 }
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+import threading
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from evcontrol.clock import NS
 from evcontrol.history.reader import HistoryReader
+from tests.history.writer import START
 
 WRITER = [sys.executable, "-m", "tests.history.writer"]
 ROOT = Path(__file__).parents[2]
@@ -50,6 +55,40 @@ def test_the_next_engine_goes_on_in_a_killed_ones_file_and_notes_the_outage(tmp_
     assert before == list(range(len(before)))
     assert after == list(range(len(after)))
     assert len(before) + len(after) == len(values)
+
+
+def killed_while_sealing(directory: Path, kills: int, seed: int) -> None:
+    """Kill writers at random moments one after the other; everything that was on the disk is there, once."""
+    random = np.random.default_rng(seed)
+    for _ in range(kills):
+        lines = int(random.integers(2, 24))
+        with subprocess.Popen(
+            [*WRITER, "seal", str(directory)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        ) as process:
+            assert process.stdout is not None
+            said = [process.stdout.readline() for _ in range(lines)]
+            threading.Event().wait(float(random.uniform(0, 0.02)))  # somewhere between two commits
+            process.kill()
+            said += [line for line in process.stdout if line.endswith("\n")]
+        last = int(said[-1])
+        column = HistoryReader(directory).raw(["T7"], START, START + 10**6 * NS)["T7"]
+        assert column.v.tolist() == list(range(len(column)))
+        assert len(column) > last
+    with closing(sqlite3.connect(next(directory.glob("*.db")))) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert db.execute("SELECT count(*) FROM chunks").fetchone()[0] > 0
+    rows = HistoryReader(directory).trend(["T7"], START, START + len(column) * NS, max(1, len(column) // 600))["T7"]
+    assert rows.good.sum() == len(column), "the roll-ups count each reading once"
+
+
+def test_killed_while_sealing_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
+    killed_while_sealing(tmp_path, 5, 3)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+def test_killed_at_100_moments_while_sealing(tmp_path: Path) -> None:
+    killed_while_sealing(tmp_path, 100, 4)
 
 
 def test_a_full_disk_is_a_recorded_gap_and_the_rest_is_there(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from tests.history.forwarding import Story, Worker, forward, running, target, un
 from tests.history.influx_gateway import Gateway
 from tests.history.influx_server import INFLUXD, LOOPBACK, NOT_HERE, InfluxServer
 from tests.history.plant import START, frame
+from tests.history.test_seal import seal_all
 
 pytestmark = pytest.mark.skipif(INFLUXD is None, reason=NOT_HERE)
 MONTH = 31 * 24 * 3600 * 1_000_000_000
@@ -209,6 +210,40 @@ def test_a_worker_that_is_killed_at_any_moment_leaves_nothing_out(
     assert worker.finish() == 0
     assert worker.statuses[-1].oldest is None
     assert assert_equal(tmp_path, server, bucket) == 480 * 5
+
+
+def killed_and_sealed(data: Path, gateway: Gateway, bucket: str, story: Story, rounds: int) -> None:
+    """Kill a worker at random moments while readings come in and are sealed, forwarded or not."""
+    to = target(data, gateway, bucket, batch_lines=11)
+    chance, pause = random.Random(rounds), threading.Event()
+    story.keep(story.scans(60))
+    for number in range(rounds):
+        story.keep(story.scans(4))
+        worker = Worker(data, to)
+        if number % 2 == 0:
+            before = len(gateway.writes)
+            until(lambda before=before: len(gateway.writes) > before)  # type: ignore[misc]
+        seal_all(story.directory / "2026-03.db")
+        story.keep(story.scans(4))
+        pause.wait(chance.uniform(0.0, 0.15))
+        worker.kill()
+    assert Worker(data, to).finish() == 0
+
+
+def test_what_is_sealed_between_kills_arrives_all_the_same(
+    tmp_path: Path, server: InfluxServer, gateway: Gateway, bucket: str, story: Story
+) -> None:
+    killed_and_sealed(tmp_path, gateway, bucket, story, 4)
+    assert assert_equal(tmp_path, server, bucket) == (60 + 4 * 8) * 5
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_killed_at_100_moments_between_seals_everything_arrives(
+    tmp_path: Path, server: InfluxServer, gateway: Gateway, bucket: str, story: Story
+) -> None:
+    killed_and_sealed(tmp_path, gateway, bucket, story, 100)
+    assert assert_equal(tmp_path, server, bucket) == (60 + 100 * 8) * 5
 
 
 def test_the_worker_ends_with_its_engine(tmp_path: Path, gateway: Gateway, bucket: str, story: Story) -> None:

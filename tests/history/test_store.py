@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from evcontrol.clock import NS, LiveClock, VirtualClock, run_virtual
 from evcontrol.history import store
+from evcontrol.history.layout import NOT_KEPT
 from evcontrol.history.month import MonthFile
 from evcontrol.history.reader import HistoryReader
 from evcontrol.history.store import Historian
@@ -23,7 +24,7 @@ from evcontrol.signals import Frame
 from tests.history.plant import START, frame, make_tags
 
 bits = st.integers(0, 2**64 - 1)
-codes = st.one_of(st.just(0), st.integers(0, 2**32 - 1))
+codes = st.one_of(st.just(0), st.integers(0, NOT_KEPT - 1))
 numeric = st.lists(st.sampled_from([0, 1, 2]), min_size=1, max_size=3, unique=True)
 
 

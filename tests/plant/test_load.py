@@ -87,6 +87,12 @@ def test_a_plant_half_simulated_is_refused() -> None:
         ("action: direct", "action: forward", "action: forward", "direct"),
         ("rate: {of: TFF201.WT_PERM", "rate: {of: TFF201.WT_PRM", "TFF201.PERM_RATE:", "did you mean"),
         (
+            "kind: text, description: Installed",
+            "kind: text, on_change: {max_interval: 60 s}, description: Installed",
+            "TFF201.MODULE:",
+            "set record: false",
+        ),
+        (
             "internal: true, kind: text, description: Installed",
             "kind: text, description: Installed",
             "TFF201.MODULE:",
