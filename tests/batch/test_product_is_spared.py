@@ -213,9 +213,9 @@ def test_what_cannot_be_read_cannot_be_signed_and_what_changed_is_shown_anew(tmp
     async def story(suite: Suite, run: BatchRun) -> None:
         suite.kill()
         await suite.bury()
-        suite.sim.balance_links["WT-PERM"].plugged = False
         await suite.start_engine()
         again = suite.engine.batches.runs[run.id]
+        suite.sim.balance_links["WT-PERM"].plugged = False
         await suite.scans(3)
         with pytest.raises(StartRefusedError, match="look at it again"):
             await suite.sign(again)
