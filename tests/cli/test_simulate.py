@@ -74,7 +74,7 @@ def test_a_wrong_fault_file_is_told_before_anything_is_served(tmp_path: Path) ->
 
 def test_a_plant_that_is_not_simulated_is_told_by_its_device(tmp_path: Path) -> None:
     plant = tmp_path / "plant.yaml"
-    plant.write_text(PLANT.read_text().replace("WT-PERM", "WT-OTHER"))
+    plant.write_text(PLANT.read_text().replace("WT-PERM", "WT-OTHER").replace("LINK_WT_PERM", "LINK_WT_OTHER"))
     process = started(str(plant), "--data", str(tmp_path))
     _, err = process.communicate(timeout=30)
     assert process.returncode == 1
