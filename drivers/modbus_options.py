@@ -74,6 +74,11 @@ class LineOptions(UnitOptions):
         """The options of one unit."""
         return self if unit == self.unit_id else (self.units or {}).get(unit) or UnitOptions()
 
+    def guarding(self, point: Model) -> UnitOptions:
+        """The options of the unit that a point lives in, whose watchdog guards it."""
+        unit = getattr(point, "unit_id", None)
+        return self.of_unit(self.unit_id if unit is None else unit)
+
     def answer_s(self, units: int) -> float:
         """Real seconds within which every answer must come, with so many units."""
         return self.unit_timeout_s or (self.timeout_s / 2 if units > 1 else self.timeout_s)

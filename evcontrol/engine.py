@@ -54,6 +54,8 @@ OBSERVE_S = 5.0
 """Longest real time for which the engine looks before it does anything."""
 LINK_LOST_S = 1.0
 """Process time after which a lost link holds the batches behind it."""
+LINK_REASONS = 10
+"""Different reasons of one outage that are journalled: a device that stays away must not fill the journal."""
 HISTORY_BEHIND_S = 3.0
 """Real time by which the history may be behind the readings before the batches are held."""
 JOURNAL_RETRY_S = 1.0
@@ -105,6 +107,7 @@ class Engine:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._observed = False
         self._journal_retry = 0.0
+        self._told_of_links: dict[str, set[tuple[LinkState, str]]] = {}
         self._trouble = ""
         self._governor: SpeedGovernor | None = None
         self._tie()
@@ -315,6 +318,13 @@ class Engine:
 
     def _link_changed(self, name: str, link: Link) -> None:
         self.links.changed(name, link)
+        told = self._told_of_links.setdefault(name, set())
+        if link.state is LinkState.READY:
+            told.clear()
+        elif (link.state, link.reason) in told or len(told) >= LINK_REASONS:
+            return  # the tags tell it all the same
+        else:
+            told.add((link.state, link.reason))
         body = {"device": name, "state": link.state.value, "reason": link.reason}
         self.journal.append_safety(Kind.LINK_STATE, ENGINE, body)
 

@@ -63,6 +63,8 @@ def browse_server(
         raise CliError(f"--device {device!r}: letters, digits, - and _", status=WRONG_USE)
     if not is_url(url):
         raise CliError(f"{url!r} is not opc.tcp://HOST:PORT/PATH", status=WRONG_USE)
+    if plant is not None and str(plant) != "-" and plant.exists():
+        raise CliError(f"{plant} is there already and is not overwritten: give another name", status=WRONG_USE)
     certified = None if user_certificate is None or user_key is None else (user_certificate, user_key)
     files = {"certificate": certificate, "key": key, "trusted": trusted}
     security = _security({"policy": policy, "mode": mode, "check_host": not any_host} | files)

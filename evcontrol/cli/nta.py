@@ -11,7 +11,7 @@ import typer
 
 from drivers.connection import os_error_words
 from drivers.nta_export import NtaExport, NtaFileError, Replicate, read_export
-from evcontrol.cli.fault import WRONG, CliError
+from evcontrol.cli.fault import WRONG, WRONG_USE, CliError
 from evcontrol.cli.nta_plot import plot
 from evcontrol.cli.output import AsJson, complain, print_json, print_table, say
 
@@ -32,6 +32,8 @@ def nta(
     json: AsJson = False,
 ) -> None:
     """Read exports of NTA instruments; exit status 1 when one is refused."""
+    if picture is not None:
+        _spare(picture)
     found = [(file, _read(file)) for given in files for file in _named(given)]
     read = [(file, export) for file, export in found if isinstance(export, NtaExport)]
     if json:
@@ -55,6 +57,21 @@ def _named(given: Path) -> Iterator[Path]:
     last = given.name
     matching = sorted(given.parent.glob(last)) if set(last) & set("*?[") and not given.exists() else []
     yield from matching or [given]
+
+
+def _spare(picture: Path) -> None:
+    """Refuse to draw over anything that is no picture of ours."""
+    if picture.suffix != ".svg":
+        raise CliError(f"--plot {picture}: the picture is an SVG; give a name that ends in .svg", status=WRONG_USE)
+    try:
+        with picture.open("rb") as there:
+            is_picture = b"<svg" in there.read(1000)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise CliError(f"{picture}: {os_error_words(error)}") from None
+    if not is_picture:
+        raise CliError(f"{picture} is there already and is no picture: give another name", status=WRONG_USE)
 
 
 def _draw(picture: Path, read: Sequence[tuple[Path, NtaExport]]) -> None:

@@ -181,6 +181,8 @@ class _Loader:
             self._wrong(where, f"unknown device {section.device!r}{nearest(section.device, self._file.devices)}")
         if section.write is not None and section.device is None:
             self._wrong(where, f"tag {name!r} has no device and cannot be written")
+        if section.write is not None and name.partition(".")[0] not in self._file.units:
+            self._wrong(where, f"tag {name!r} is written, and belongs to no unit: begin its name with one of units")
         kept = section.on_change
         if kept is not None and section.record:
             what = f"tag {name!r}: a tag of the batch record is kept at every scan; set record: false"
@@ -281,8 +283,11 @@ class _Loader:
         device = self._file.tags[name].device or ""
         options = self._checked.get(device)
         counts_on_it = section.on_silence is OnSilence.CONTROLLER_WATCHDOG
-        if counts_on_it and options is not None and not watchdog_of(options):
-            what = f"tag {name!r} counts on a watchdog that nobody feeds: {device} has neither watchdog nor heartbeat"
+        point = next((bound.point for bound in self._bound(name)), None)
+        if counts_on_it and options is not None and point is not None and not watchdog_of(options, point):
+            unit = getattr(point, "unit_id", None)
+            whose = device if unit is None else f"unit {unit} of {device}"
+            what = f"tag {name!r} counts on a watchdog that nobody feeds: {whose} has neither watchdog nor heartbeat"
             self._wrong(
                 ("tags", name, "write", "on_silence"),
                 f"{what} in its options; if it has none, write on_silence: runs_on",

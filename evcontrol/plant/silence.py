@@ -30,9 +30,10 @@ class Silence:
 
 def silences(plant: Plant) -> Iterator[Silence]:
     """Every actuator in the order of the plant file."""
-    device = {point.tag.name: name for name, spec in plant.devices.items() for point in spec.points}
+    bound = {point.tag.name: (name, point.point) for name, spec in plant.devices.items() for point in spec.points}
     for tag, spec in plant.writes.items():
-        yield Silence(tag, device[tag], spec.on_silence, watchdog_of(plant.devices[device[tag]].options))
+        device, point = bound[tag]
+        yield Silence(tag, device, spec.on_silence, watchdog_of(plant.devices[device].options, point))
 
 
 def running_on(plant: Plant) -> list[str]:
@@ -40,11 +41,14 @@ def running_on(plant: Plant) -> list[str]:
     return [each.tag for each in silences(plant) if each.on_silence is OnSilence.RUNS_ON]
 
 
-def watchdog_of(options: Model) -> str:
-    """How a device's watchdog is fed, in words; empty when its options name none.
+def watchdog_of(options: Model, point: Model) -> str:
+    """How the watchdog that guards a point is fed, in words; empty when the device's options name none.
 
-    An option tells of a watchdog when ``watchdog`` or ``heartbeat`` is in its name.
+    An option tells of a watchdog when ``watchdog`` or ``heartbeat`` is in its name. Where several units share a line
+    each has its own: options with a method ``guarding`` give those of the point's unit.
     """
+    guarding = getattr(options, "guarding", None)
+    options = options if guarding is None else guarding(point)
     given = {name: getattr(options, name) for name in type(options).model_fields if _tells(name)}
     return ", ".join(f"{name} {_words(value)}" for name, value in given.items() if value is not None)
 

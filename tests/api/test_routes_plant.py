@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.driver import Link, LinkState
 from evcontrol.api.client import ApiError, Client
 from evcontrol.api.picture import Picture
 from evcontrol.api.schema import LoopChange
@@ -133,5 +134,22 @@ def test_a_command_that_cannot_be_journalled_is_not_done(tmp_path: Path, monkeyp
                 patch.setattr(served.engine.journal, "append", full)
                 await refused(client.change_mode(UNIT, "manual", "a test"), 409, "disk is full")
             assert (await client.snapshot()).units[0].mode == "automatic"
+
+    serve(tmp_path, work)
+
+
+def test_a_device_that_stays_away_does_not_fill_the_journal(tmp_path: Path) -> None:
+    async def work(served: Served) -> None:
+        tell = served.engine.drivers["WT-RET"].on_link
+        assert tell is not None
+        before = len(served.events(Kind.LINK_STATE))
+        for number in range(30):
+            tell(Link(LinkState.DISCONNECTED, "no answer", 1))
+            tell(Link(LinkState.DISCONNECTED, f"reason {number}", 1))
+        tell(Link(LinkState.READY, "back", 2))
+        tell(Link(LinkState.DISCONNECTED, "no answer", 3))
+        await served.engine.journal.flush()
+        told = [event.body["reason"] for event in served.events(Kind.LINK_STATE)[before:]]
+        assert told == ["no answer", *(f"reason {number}" for number in range(9)), "back", "no answer"]
 
     serve(tmp_path, work)

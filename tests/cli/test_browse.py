@@ -117,6 +117,16 @@ def test_the_fragment_is_a_plant_without_mistakes_once_embedded(
     assert "# BR/LIST: BR.LIST is an array" in text
 
 
+def test_a_file_that_is_there_is_not_overwritten(
+    server: ServerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant = tmp_path / "mine.yaml"
+    plant.write_text("name: Mine\n", encoding="utf-8")
+    assert browsed(server, "--plant", str(plant)) == 2
+    assert "mine.yaml is there already and is not overwritten" in capsys.readouterr().err
+    assert plant.read_text(encoding="utf-8") == "name: Mine\n"
+
+
 def test_a_person_reads_a_table_and_how_much_was_left_out(
     server: ServerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -164,6 +164,19 @@ def test_the_picture_shows_every_file_that_could_be_read(tmp_path: Path, capsys:
     assert f"the distributions are drawn in {picture}" in capsys.readouterr().out.replace("\n", "")
 
 
+def test_nothing_but_a_picture_is_drawn_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    export = saved(tmp_path, "a", summary())
+    before = Path(export).read_bytes()
+    plant = tmp_path / "plant.svg"
+    plant.write_text("name: Mine\n", encoding="utf-8")
+    for picture, told in ((export, "ends in .svg"), (str(plant), "is no picture")):
+        assert run(["nta", export, "--plot", picture]) == 2
+        assert told in capsys.readouterr().err.replace("\n", " ")
+    assert (Path(export).read_bytes(), plant.read_text(encoding="utf-8")) == (before, "name: Mine\n")
+    picture = str(tmp_path / "new.svg")
+    assert [run(["nta", export, "--plot", picture]) for _ in range(2)] == [0, 0]
+
+
 def test_a_sample_without_particles_has_a_picture_too(tmp_path: Path) -> None:
     picture = tmp_path / "out.svg"
     assert run(["nta", saved(tmp_path, "a", summary(measurement(particles_per_ml=0.0))), "--plot", str(picture)]) == 0

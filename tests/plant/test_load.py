@@ -151,6 +151,22 @@ def test_a_point_that_is_writable_must_say_what_it_does_on_silence() -> None:
     assert f"p.yaml:{line_of(silent, '  TFF201.TRIP_RESET:')}:" in mistake
 
 
+def test_a_unit_on_a_shared_line_is_guarded_by_its_own_watchdog_alone() -> None:
+    other = TEXT.replace("table: holding,", "table: holding, unit_id: 2,")
+    told = mistakes(other)
+    assert all("unit 2 of TFF201 has neither watchdog nor heartbeat" in one for one in told)
+    assert told
+    own = other.replace("options: {host: ", "options: {units: {2: {heartbeat: 0}}, host: ")
+    assert own != other
+    assert parse_plant(own, "p.yaml").writes
+
+
+def test_what_is_written_belongs_to_a_unit() -> None:
+    ghost = TEXT.replace("TFF201.P101_SP:\n", "GHOST.P101_SP:\n")
+    assert ghost != TEXT
+    assert any("'GHOST.P101_SP' is written, and belongs to no unit" in one for one in mistakes(ghost))
+
+
 def test_an_actuator_cannot_count_on_a_watchdog_that_nobody_feeds() -> None:
     unfed = TEXT.replace("heartbeat: 0, ", "").replace(", watchdog: {address: 1, scale: 0.1, seconds: 10}", "")
     assert unfed.count("heartbeat") < TEXT.count("heartbeat")
