@@ -206,7 +206,8 @@ class Connection(Generic[S]):
             self._heard = asyncio.get_running_loop().time()
             return result
         except LinkLostError as error:
-            self.drop(str(error))
+            if self._session is session:
+                self.drop(str(error))
             raise
         finally:
             if self._asking is turn:
@@ -315,11 +316,8 @@ class Connection(Generic[S]):
             await asyncio.sleep(max(0.0, self._heard + PROBE_AFTER_S - loop.time()))
             if loop.time() < self._heard + PROBE_AFTER_S:
                 continue
-            (end,) = await asyncio.gather(
-                self.ask(probe, Urgency.READ, loop.time() + self._timeout_s), return_exceptions=True
-            )
-            if isinstance(end, LinkLostError):
-                return
+            # One that had to wait for the line may be answered after its time: whether it is silent, the turn tells.
+            await asyncio.gather(self.ask(probe, Urgency.READ, loop.time() + self._timeout_s), return_exceptions=True)
             self._heard = loop.time()  # a refusal is an answer too, and of a busy line somebody else hears
 
     def _set(self, state: LinkState, reason: str) -> None:

@@ -204,6 +204,22 @@ def test_a_link_that_is_used_is_not_probed() -> None:
     on_device(test)
 
 
+def test_a_probe_that_had_to_wait_for_the_line_is_not_the_last_one() -> None:
+    async def test(device: Device) -> None:
+        watched(device)
+        await device.until(LinkState.READY)
+        await device.clock.sleep(PROBE_AFTER_S - 0.05)
+        device.takes_s = 0.8 * TIMEOUT_S
+        assert await device.ask("q") == "q answered"
+        await device.clock.sleep(TIMEOUT_S)
+        assert device.received == ["q", "there?"]
+        assert device.connection.ready
+        device.takes_s = None
+        await device.until(LinkState.DISCONNECTED, 2 * PROBE_AFTER_S)
+
+    on_device(test)
+
+
 def test_a_hand_shake_without_an_answer_closes_the_session() -> None:
     async def test(device: Device) -> None:
         device.handshake_error = SilentError("no answer within 0.5 s")
