@@ -319,6 +319,7 @@ def _question(image: Image, positions: tuple[int, ...]) -> Callable[[OpcUaSessio
 
     async def ask(session: OpcUaSession) -> None:
         asked_at = _now()
+        image.asking(positions)
         image.take(positions, await session.read(nodes), asked_at)
 
     return ask
