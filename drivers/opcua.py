@@ -40,9 +40,11 @@ R = TypeVar("R")
 
 _COMPLETES_LATER: Final = 0x002E_0000
 """Good_CompletesAsynchronously (OPC 10000-4, 7.39.2), as the codes below."""
-_MAY_LAND: Final = frozenset({0x8001_0000, 0x8005_0000, 0x800A_0000, 0x8085_0000})
-"""Bad_UnexpectedError, Bad_CommunicationError, Bad_Timeout, Bad_RequestTimeout: the server has asked a device behind it
-and does not know what came of it."""
+_MAY_LAND: Final = frozenset(
+    {0x8001_0000, 0x8002_0000, 0x8005_0000, 0x800A_0000, 0x8031_0000, 0x8085_0000, 0x808B_0000}
+)
+"""Bad_UnexpectedError, Bad_InternalError, Bad_CommunicationError, Bad_Timeout, Bad_NoCommunication, Bad_RequestTimeout,
+Bad_DeviceFailure: the server has begun to write, or asked a device behind it, and does not know what came of it."""
 
 
 class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
