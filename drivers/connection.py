@@ -223,6 +223,11 @@ class Connection(Generic[S]):
         while True:
             try:
                 session, words = await self._open()
+                refusals = 0
+                since = loop.time()
+                await self._use(session, words)
+                if loop.time() - since >= STEADY_S:
+                    pause = FIRST_RETRY_S
             except LinkRefusedError as refusal:
                 self._set(LinkState.REFUSED, str(refusal))
                 await asyncio.sleep(max(refusal.pause_s, min(refusal.pause_s * 2.0**refusals, refusal.longest_pause_s)))
@@ -230,12 +235,10 @@ class Connection(Generic[S]):
                 continue
             except LinkLostError as error:
                 self._set(LinkState.DISCONNECTED, str(error))
-            else:
-                refusals = 0
-                since = loop.time()
-                await self._use(session, words)
-                if loop.time() - since >= STEADY_S:
-                    pause = FIRST_RETRY_S
+            except Exception as error:  # noqa: BLE001  (a mistake of ours must not keep a device away for ever)
+                self._failed(error)
+                await asyncio.sleep(REFUSED_RETRY_S)
+                continue
             await asyncio.sleep(pause * random.uniform(1 - RETRY_JITTER, 1 + RETRY_JITTER))  # noqa: S311  (no secret)
             pause = min(RETRY_CAP_S, pause * RETRY_FACTOR)
 
@@ -329,11 +332,13 @@ class Connection(Generic[S]):
         asyncio.get_running_loop().call_soon(self._on_link, self._link)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled() or (error := task.exception()) is None:
-            return
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(error)
+
+    def _failed(self, error: BaseException) -> None:
         self._set(LinkState.DISCONNECTED, f"the driver failed: {error!r}")
-        task.get_loop().call_exception_handler(
-            {"message": "a driver's connection failed", "exception": error, "task": task}
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": "a driver's connection failed", "exception": error, "task": self._task}
         )
 
 

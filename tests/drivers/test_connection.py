@@ -430,7 +430,7 @@ def test_a_listener_that_fails_is_heard_and_takes_nothing_with_it() -> None:
     assert set(heard) == {"listener"}
 
 
-def test_an_error_that_nobody_foresaw_is_the_links_reason_and_is_heard() -> None:
+def test_an_error_that_nobody_foresaw_is_the_links_reason_and_is_heard_and_the_link_comes_back() -> None:
     heard: list[str] = []
 
     async def main(clock: VirtualClock) -> None:
@@ -443,6 +443,8 @@ def test_an_error_that_nobody_foresaw_is_the_links_reason_and_is_heard() -> None
         assert "bug" in link.reason
         with pytest.raises(NotSentError, match="bug"):
             await device.ask("q")
+        device.handshake_error = None
+        await device.until(LinkState.READY, REFUSED_RETRY_S + 0.1)
         await device.connection.stop()
 
     run_virtual(main)
