@@ -91,6 +91,15 @@ def test_a_flow_is_set_as_a_speed() -> None:
     on_pumps(test)
 
 
+def test_a_zero_has_no_sign_in_a_telegram() -> None:
+    async def test(rig: Rig) -> None:
+        rig.heard()
+        assert await rig.outcome(_1_speed=-0.0) is Outcome.CONFIRMED
+        assert [command for command in rig.heard() if not READS.fullmatch(command)] == [b"1SP0.0"]
+
+    on_pumps(test)
+
+
 def test_among_several_orders_a_stop_goes_first_and_a_start_last() -> None:
     async def test(rig: Rig) -> None:
         rig.heard()
