@@ -33,6 +33,7 @@ REFUSED_RETRY_S = 3.0
 """How often a device that refused us (or that we refused) is asked whether it has changed."""
 PROBE_AFTER_S = 2.0
 """After so long without an answer to anything a device is asked whether it is still there, where a driver says how."""
+_BUSY = "the line was busy for too long"
 
 R = TypeVar("R")
 
@@ -174,13 +175,15 @@ class Connection(Generic[S]):
         if not self.ready:
             raise NotSentError(_not_connected(self._link))
         loop = asyncio.get_running_loop()
+        if loop.time() >= deadline:  # the timer would come after the turn
+            raise NotSentError(_BUSY)
         entry = _Request(urgency, next(self._numbers), request, loop.create_future())
         heapq.heappush(self._waiting, entry)
         self._wake.set()
 
         def too_late() -> None:
             if not entry.sent:
-                entry.fail(NotSentError("the line was busy for too long"))
+                entry.fail(NotSentError(_BUSY))
             elif not outcome:
                 entry.fail(SilentError(silence_words(self._timeout_s)))
 

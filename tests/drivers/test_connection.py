@@ -301,6 +301,19 @@ def test_a_request_whose_turn_does_not_come_in_time_is_not_sent() -> None:
     on_device(test)
 
 
+def test_a_request_whose_time_is_over_already_is_not_sent() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        await device.until(LinkState.READY)
+        now = asyncio.get_running_loop().time()
+        with pytest.raises(NotSentError, match="busy"):
+            await device.connection.ask(lambda line: line.answer("late"), Urgency.WRITE, now, outcome=True)
+        assert await device.ask("q") == "q answered"
+        assert device.received == ["q"]
+
+    on_device(test)
+
+
 def test_a_write_under_way_is_waited_for_beyond_its_deadline_and_a_read_is_not() -> None:
     async def test(device: Device) -> None:
         device.connection.start()
