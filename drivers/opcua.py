@@ -26,6 +26,7 @@ from drivers.opcua_points import Codec, OpcUaPoint, Place, next_beat
 from drivers.opcua_security import Credentials
 from drivers.opcua_session import Missing, Node, OpcUaRefusedError, OpcUaSession, Terms
 from drivers.start_counter import StartCounter
+from drivers.worker import Worker
 from evcontrol.clock import Clock
 from evcontrol.quality import (
     BAD_DECODING,
@@ -69,7 +70,8 @@ class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
         on_link: Callable[[Link], None] | None = None,
     ) -> None:
         super().__init__(name, options, points, clock, on_link=on_link)
-        self.connect: Callable[[OpcUaOptions], Awaitable[OpcUaSession]] = connect or _connect_tcp
+        self.connect: Callable[[OpcUaOptions], Awaitable[OpcUaSession]] = connect or self._connect_tcp
+        self._files = Worker(f"files of {name}", clock)
         self._start_counter = StartCounter(name, self._options.start_counter, self._position)
         self.counts = Counts()
         self._counts_before = Counts()
@@ -80,6 +82,11 @@ class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
         self._beat: object = None
         self._watchdog: Node | Missing | None = None
         self._watchdog_trouble = ""
+
+    async def stop(self) -> None:
+        """Close the connection; a write under way ends as UNKNOWN."""
+        await super().stop()
+        self._files.end()
 
     async def read(self) -> Frame:
         """The latest reading of every point, and an answer of now from those that must be asked for."""
@@ -151,6 +158,12 @@ class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
 
     async def _open(self) -> OpcUaSession:
         return await self.connect(self._options)
+
+    async def _connect_tcp(self, options: OpcUaOptions) -> OpcUaSession:
+        """Files may lie where they hang, and keys take their time: not on the event loop, nor in threads of others."""
+        if stuck_s := self._files.stuck_s:
+            raise LinkLostError(f"the files of certificates or the password have not answered for {stuck_s:.0f} s")
+        return await TcpOpcUaSession.open(await self._files.run(lambda: _entrance(options)))
 
     async def _handshake(self, session: OpcUaSession) -> str:
         """Find the variables, have them reported, see whether the device restarted, give it its watchdog time."""
@@ -340,12 +353,8 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def _connect_tcp(options: OpcUaOptions) -> OpcUaSession:
-    return await TcpOpcUaSession.open(await asyncio.to_thread(_entrance, options))
-
-
 def _entrance(options: OpcUaOptions) -> Entrance:
-    """Reads files, and keys take their time: not on the event loop."""
+    """Where the server is and who we are, read from the files that the options name."""
     if options.user_certificate is not None and options.user_key is not None:
         user = User.certified(options.user_certificate, options.user_key)
     else:
