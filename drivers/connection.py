@@ -33,6 +33,7 @@ REFUSED_RETRY_S = 3.0
 """How often a device that refused us (or that we refused) is asked whether it has changed."""
 PROBE_AFTER_S = 2.0
 """After so long without an answer to anything a device is asked whether it is still there, where a driver says how."""
+_BUSY = "the line was busy for too long"
 
 R = TypeVar("R")
 
@@ -174,13 +175,15 @@ class Connection(Generic[S]):
         if not self.ready:
             raise NotSentError(_not_connected(self._link))
         loop = asyncio.get_running_loop()
+        if loop.time() >= deadline:  # the timer would come after the turn
+            raise NotSentError(_BUSY)
         entry = _Request(urgency, next(self._numbers), request, loop.create_future())
         heapq.heappush(self._waiting, entry)
         self._wake.set()
 
         def too_late() -> None:
             if not entry.sent:
-                entry.fail(NotSentError("the line was busy for too long"))
+                entry.fail(NotSentError(_BUSY))
             elif not outcome:
                 entry.fail(SilentError(silence_words(self._timeout_s)))
 
@@ -206,7 +209,8 @@ class Connection(Generic[S]):
             self._heard = asyncio.get_running_loop().time()
             return result
         except LinkLostError as error:
-            self.drop(str(error))
+            if self._session is session:
+                self.drop(str(error))
             raise
         finally:
             if self._asking is turn:
@@ -222,6 +226,11 @@ class Connection(Generic[S]):
         while True:
             try:
                 session, words = await self._open()
+                refusals = 0
+                since = loop.time()
+                await self._use(session, words)
+                if loop.time() - since >= STEADY_S:
+                    pause = FIRST_RETRY_S
             except LinkRefusedError as refusal:
                 self._set(LinkState.REFUSED, str(refusal))
                 await asyncio.sleep(max(refusal.pause_s, min(refusal.pause_s * 2.0**refusals, refusal.longest_pause_s)))
@@ -229,12 +238,10 @@ class Connection(Generic[S]):
                 continue
             except LinkLostError as error:
                 self._set(LinkState.DISCONNECTED, str(error))
-            else:
-                refusals = 0
-                since = loop.time()
-                await self._use(session, words)
-                if loop.time() - since >= STEADY_S:
-                    pause = FIRST_RETRY_S
+            except Exception as error:  # noqa: BLE001  (a mistake of ours must not keep a device away for ever)
+                self._failed(error)
+                await asyncio.sleep(REFUSED_RETRY_S)
+                continue
             await asyncio.sleep(pause * random.uniform(1 - RETRY_JITTER, 1 + RETRY_JITTER))  # noqa: S311  (no secret)
             pause = min(RETRY_CAP_S, pause * RETRY_FACTOR)
 
@@ -315,11 +322,8 @@ class Connection(Generic[S]):
             await asyncio.sleep(max(0.0, self._heard + PROBE_AFTER_S - loop.time()))
             if loop.time() < self._heard + PROBE_AFTER_S:
                 continue
-            (end,) = await asyncio.gather(
-                self.ask(probe, Urgency.READ, loop.time() + self._timeout_s), return_exceptions=True
-            )
-            if isinstance(end, LinkLostError):
-                return
+            # One that had to wait for the line may be answered after its time: whether it is silent, the turn tells.
+            await asyncio.gather(self.ask(probe, Urgency.READ, loop.time() + self._timeout_s), return_exceptions=True)
             self._heard = loop.time()  # a refusal is an answer too, and of a busy line somebody else hears
 
     def _set(self, state: LinkState, reason: str) -> None:
@@ -331,11 +335,13 @@ class Connection(Generic[S]):
         asyncio.get_running_loop().call_soon(self._on_link, self._link)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled() or (error := task.exception()) is None:
-            return
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(error)
+
+    def _failed(self, error: BaseException) -> None:
         self._set(LinkState.DISCONNECTED, f"the driver failed: {error!r}")
-        task.get_loop().call_exception_handler(
-            {"message": "a driver's connection failed", "exception": error, "task": task}
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": "a driver's connection failed", "exception": error, "task": self._task}
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import serial
 
-from drivers.connection import LinkLostError, LinkRefusedError, UnreadableError, os_error_words
+from drivers.connection import LinkLostError, LinkRefusedError, os_error_words
 from drivers.framing import Framing
 from drivers.line import MAX_TELEGRAM, NoTap, Silence, Skip, Tap, Wanted, skip_none
 from drivers.line_late import answered
@@ -22,6 +22,7 @@ POLL_S: Final = 0.02
 """How soon (real seconds) the worker of a serial port sees that nobody waits for the answer any more."""
 CLOSE_S: Final = 1.0
 """How long (real seconds) a close waits for the worker of a serial port; it ends by itself later if the port hangs."""
+_CLOSED: Final = "the line was closed"
 
 
 class SerialLine:
@@ -71,8 +72,8 @@ class SerialLine:
 
     async def _done(self, data: bytes, wanted: Wanted | None) -> Any:
         await self._silence.kept()
-        if self.lost.done():
-            raise LinkLostError(self.lost.result())
+        if self.lost.done() or self._closing:
+            raise LinkLostError(self.lost.result() if self.lost.done() else _CLOSED)
         job = _Job(data, wanted, self._loop.create_future())
         self._jobs.put(job)
         try:
@@ -95,7 +96,15 @@ class SerialLine:
                         port.reset_output_buffer()
         finally:
             self._tap.close()
+            self._end_jobs()
             self._settle(self._ended, None)
+
+    def _end_jobs(self) -> None:
+        """What waits is not done any more, and whoever waits for it has to hear of that."""
+        with suppress(queue.Empty):
+            while True:
+                if (job := self._jobs.get_nowait()) is not None:
+                    self._settle(job.answer, LinkLostError(_CLOSED))
 
     def _open_port(self) -> serial.SerialBase | None:
         options = self._options
@@ -125,7 +134,7 @@ class SerialLine:
         while (job := self._jobs.get()) is not None:
             try:
                 self._settle(job.answer, self._exchange(port, job))
-            except UnreadableError as error:
+            except LinkLostError as error:
                 self._settle(job.answer, error)
             except Exception as error:  # noqa: BLE001  (whatever it is, whoever waits has to hear of it)
                 words = f"port {self._options.port}: {_port_words(error)}"
@@ -135,11 +144,12 @@ class SerialLine:
                 return
 
     def _exchange(self, port: serial.SerialBase, job: _Job) -> bytes | None:
+        """The answer, or None when none comes to this; LinkLostError when the line is closed before it is there."""
         unasked = 0
         while port.in_waiting and not self._is_over(job):
             unasked += len(self._read(port, port.in_waiting))
         if self._is_over(job):
-            return None
+            raise LinkLostError(_CLOSED)
         self.unasked = unasked
         self._tap.sent(job.data)
         if job.data:
@@ -151,6 +161,8 @@ class SerialLine:
             if answer is not None:
                 job.answered = True
                 return answer
+        if job.wanted is not None:
+            raise LinkLostError(_CLOSED)
         return None
 
     def _read(self, port: serial.SerialBase, most: int) -> bytes:

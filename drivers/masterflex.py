@@ -72,9 +72,7 @@ class MasterflexDrive:
         The answer to the second question has no number; it is asked when the first one has been answered.
         """
         status = await self._status(bus)
-        speed = telegram.parse_speed(await bus.ask(telegram.ask_speed(self._address), STX_CR, self._is_echo))
-        if speed is None:
-            raise bus.unreadable("unreadable answer to S")
+        speed = await self._speed(bus)
         quality = BAD_DEVICE_FAILURE if status.state in telegram.FAILURES else GOOD
         running = status.state is telegram.State.RUNNING
         return PumpState(speed.rpm, running, speed.clockwise, status.remote, status.state.value, quality)
@@ -92,7 +90,12 @@ class MasterflexDrive:
         return ""
 
     async def command(self, bus: Bus, order: Order, state: PumpState) -> str | None:
-        """Send an order. A NAK alone proves nothing: some drives say it to a ``G0`` that they carry out."""
+        """Send an order. A NAK alone proves nothing: some drives say it to a ``G0`` that they carry out.
+
+        A direction goes with the speed that is set, which is asked for once more: there is no check sum.
+        """
+        if order.field is PumpField.DIRECTION and (await self._speed(bus)).rpm != state.rpm:
+            raise bus.unreadable("two answers with different speeds")
         telegram_ = self._telegram(order, state)
         said = telegram.is_acknowledged(await bus.ask(telegram_, _ACKNOWLEDGEMENT, lambda got: got == telegram_[1:-1]))
         if said is None:
@@ -114,6 +117,13 @@ class MasterflexDrive:
                 return telegram.take_over(address) if target else telegram.hand_back(address)
             case _:
                 return telegram.run(address) if target else telegram.halt(address)
+
+    async def _speed(self, bus: Bus) -> telegram.Speed:
+        """The answer has no number: to be asked when a status has come."""
+        speed = telegram.parse_speed(await bus.ask(telegram.ask_speed(self._address), STX_CR, self._is_echo))
+        if speed is None:
+            raise bus.unreadable("unreadable answer to S")
+        return speed
 
     async def _status(self, bus: Bus) -> telegram.Status:
         """The first telegram that is a status of this pump, or is none at all."""

@@ -40,5 +40,5 @@ GATEWAY_CODES: Final = frozenset({10, 11})
 
 
 def refusal_of(code: int) -> Refusal:
-    """What an exception code says; one that is not in the standard is a device failure."""
-    return REFUSALS.get(code) or Refusal(f"exception {code}", BAD_DEVICE_FAILURE)
+    """What an exception code says; one that is not in the standard is a device failure, whatever it has done."""
+    return REFUSALS.get(code) or Refusal(f"exception {code}", BAD_DEVICE_FAILURE, Outcome.UNKNOWN)

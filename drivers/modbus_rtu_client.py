@@ -1,22 +1,24 @@
 """Asking Modbus units on a serial line, or on one behind a TCP serial server (Modbus over Serial Line V1.02, 2.5.1).
 
 Answers on a serial line have no number. That one is the answer to the latest request is told by its unit, function and
-length; the late one of a unit that was given up is passed over when it comes before another unit's, and a unit that is
-asked anew is first asked for something of another length (``modbus_unit``).
+length; the late one to a request that was given up is passed over. A unit that may still answer to a request just like
+the next one is first asked for something of another length: what it answers to that comes after all older answers.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from pymodbus.framer.rtu import FramerRTU
 
-from drivers.connection import SilentError, UnreadableError, answer_within
+from drivers.connection import UnreadableError, answer_within
 from drivers.framing import Found
 from drivers.modbus_client import ModbusClient
 from drivers.modbus_options import ModbusRtuOptions
+from drivers.modbus_points import BIT_TABLES
 from drivers.modbus_telegram import Request
 from drivers.transport import Line, open_line
 
@@ -48,27 +50,35 @@ class RtuModbusClient:
 
     async def ask(self, request: Request, within_s: float) -> bytes:
         """See :meth:`drivers.modbus_client.ModbusClient.ask`."""
-        loop = asyncio.get_running_loop()
-        await asyncio.sleep(max(0.0, self._quiet_at - loop.time()))
-        try:
-            answer = RtuAnswer(request, tuple(self._owed))
-            pdu = await answer_within(
-                within_s, self._line.request(frame_of(request), answer, skip=_is_late, longest=2 * LONGEST)
-            )
-        except UnreadableError:
-            # What is left of a bad frame must be over before the next request.
-            self._quiet_at = loop.time() + self._longest_s
-            self._owe(request)
-            raise
-        except (asyncio.CancelledError, SilentError):
-            self._owe(request)
-            raise
-        self._owed = [each for each in self._owed if each.unit != request.unit]
-        return request.data_of(pdu)
+        await asyncio.sleep(max(0.0, self._quiet_at - asyncio.get_running_loop().time()))
+        return request.data_of(await answer_within(within_s, self._in_step(request)))
 
     async def close(self) -> None:
         """Close the line."""
         await self._line.close()
+
+    async def _in_step(self, request: Request) -> bytes:
+        owed = [each for each in self._owed if each.unit == request.unit]
+        if not all(request.differs_from(late) for late in owed):
+            await self._exchanged(unlike(request, owed))
+        return await self._exchanged(request)
+
+    async def _exchanged(self, request: Request) -> bytes:
+        """The PDU that answers; a unit that has answered owes nothing older."""
+        try:
+            pdu = await self._line.request(
+                frame_of(request), RtuAnswer(request, tuple(self._owed)), skip=_is_late, longest=2 * LONGEST
+            )
+        except UnreadableError:
+            # What is left of a bad frame must be over before the next request.
+            self._quiet_at = asyncio.get_running_loop().time() + self._longest_s
+            self._owe(request)
+            raise
+        except asyncio.CancelledError:
+            self._owe(request)
+            raise
+        self._owed = [each for each in self._owed if each.unit != request.unit]
+        return pdu
 
     def _owe(self, request: Request) -> None:
         self._owed = [*self._owed, request][-_MOST_OWED:]
@@ -93,6 +103,16 @@ class RtuAnswer:
                 found = _whole(late, received, alone=False)
                 return None if found is None else Found(b"", found.used)
         raise UnreadableError(f"unreadable answer: {fault}")
+
+
+def unlike(request: Request, owed: Sequence[Request]) -> Request:
+    """A read at the same address, of which a good answer cannot be one to any of those that are owed."""
+    step = 8 if request.table in BIT_TABLES else 1
+    reads = (
+        Request.reading(request.unit, request.table, request.address, step * (number + 1))
+        for number in range(len(owed) + 1)
+    )
+    return next(read for read in reads if all(read.differs_from(late) for late in owed))
 
 
 def frame_of(request: Request) -> bytes:

@@ -105,7 +105,7 @@ class Station(Protocol):
         """The first field whose value cannot be sent, and why."""
 
     def is_urgent(self, values: Mapping[str, float]) -> bool:
-        """Whether these are sent also to an instrument that did not answer last."""
+        """Whether these are sent also to an instrument that did not answer last, and after an UNKNOWN outcome."""
 
     async def write(self, bus: Bus, values: Mapping[str, float]) -> Mapping[str, WriteResult]:
         """Write fields, each read back; raises nothing but what the line does.
@@ -283,6 +283,10 @@ class MultidropDriver(DeviceDriver[Line, O, P], Generic[O, P]):
         return "; ".join(f"{address}: {member.trouble}" for address, member in self._members.items())
 
     async def _send(self, values: Mapping[str, float], deadline: float) -> Mapping[str, WriteResult]:
+        """Instrument by instrument, first those that answered last.
+
+        After an UNKNOWN outcome nothing more is sent but what is urgent.
+        """
         groups: dict[Hashable, dict[str, str]] = {}
         for tag in values:
             address, field = self._place(self._position[tag])
@@ -295,11 +299,12 @@ class MultidropDriver(DeviceDriver[Line, O, P], Generic[O, P]):
                 return none_sent(values, tags[wrong[0]], wrong[1])
         results: dict[str, WriteResult] = {}
         stopped = ""
-        for address, tags in groups.items():
-            if stopped:
+        for address, tags in sorted(groups.items(), key=lambda group: bool(self._members[group[0]].trouble)):
+            fields = {field: values[tag] for field, tag in tags.items()}
+            if stopped and not self._members[address].station.is_urgent(fields):
                 results |= all_of(tags.values(), Outcome.REJECTED, f"not sent: {stopped}")
                 continue
-            done = await self._write_to(address, {field: values[tag] for field, tag in tags.items()}, deadline)
+            done = await self._write_to(address, fields, deadline)
             results |= {tag: done[field] for field, tag in tags.items()}
             if any(result.outcome is Outcome.UNKNOWN for result in done.values()):
                 stopped = f"the outcome of an earlier write, to instrument {address}, is unknown"

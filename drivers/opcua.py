@@ -26,6 +26,7 @@ from drivers.opcua_points import Codec, OpcUaPoint, Place, next_beat
 from drivers.opcua_security import Credentials
 from drivers.opcua_session import Missing, Node, OpcUaRefusedError, OpcUaSession, Terms
 from drivers.start_counter import StartCounter
+from drivers.worker import Worker
 from evcontrol.clock import Clock
 from evcontrol.quality import (
     BAD_DECODING,
@@ -40,9 +41,11 @@ R = TypeVar("R")
 
 _COMPLETES_LATER: Final = 0x002E_0000
 """Good_CompletesAsynchronously (OPC 10000-4, 7.39.2), as the codes below."""
-_MAY_LAND: Final = frozenset({0x8001_0000, 0x8005_0000, 0x800A_0000, 0x8085_0000})
-"""Bad_UnexpectedError, Bad_CommunicationError, Bad_Timeout, Bad_RequestTimeout: the server has asked a device behind it
-and does not know what came of it."""
+_MAY_LAND: Final = frozenset(
+    {0x8001_0000, 0x8002_0000, 0x8005_0000, 0x800A_0000, 0x8031_0000, 0x8085_0000, 0x808B_0000}
+)
+"""Bad_UnexpectedError, Bad_InternalError, Bad_CommunicationError, Bad_Timeout, Bad_NoCommunication, Bad_RequestTimeout,
+Bad_DeviceFailure: the server has begun to write, or asked a device behind it, and does not know what came of it."""
 
 
 class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
@@ -67,7 +70,8 @@ class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
         on_link: Callable[[Link], None] | None = None,
     ) -> None:
         super().__init__(name, options, points, clock, on_link=on_link)
-        self.connect: Callable[[OpcUaOptions], Awaitable[OpcUaSession]] = connect or _connect_tcp
+        self.connect: Callable[[OpcUaOptions], Awaitable[OpcUaSession]] = connect or self._connect_tcp
+        self._files = Worker(f"files of {name}", clock)
         self._start_counter = StartCounter(name, self._options.start_counter, self._position)
         self.counts = Counts()
         self._counts_before = Counts()
@@ -78,6 +82,11 @@ class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
         self._beat: object = None
         self._watchdog: Node | Missing | None = None
         self._watchdog_trouble = ""
+
+    async def stop(self) -> None:
+        """Close the connection; a write under way ends as UNKNOWN."""
+        await super().stop()
+        self._files.end()
 
     async def read(self) -> Frame:
         """The latest reading of every point, and an answer of now from those that must be asked for."""
@@ -149,6 +158,12 @@ class OpcUaDriver(DeviceDriver[OpcUaSession, OpcUaOptions, OpcUaPoint]):
 
     async def _open(self) -> OpcUaSession:
         return await self.connect(self._options)
+
+    async def _connect_tcp(self, options: OpcUaOptions) -> OpcUaSession:
+        """Files may lie where they hang, and keys take their time: not on the event loop, nor in threads of others."""
+        if stuck_s := self._files.stuck_s:
+            raise LinkLostError(f"the files of certificates or the password have not answered for {stuck_s:.0f} s")
+        return await TcpOpcUaSession.open(await self._files.run(lambda: _entrance(options)))
 
     async def _handshake(self, session: OpcUaSession) -> str:
         """Find the variables, have them reported, see whether the device restarted, give it its watchdog time."""
@@ -319,6 +334,7 @@ def _question(image: Image, positions: tuple[int, ...]) -> Callable[[OpcUaSessio
 
     async def ask(session: OpcUaSession) -> None:
         asked_at = _now()
+        image.asking(positions)
         image.take(positions, await session.read(nodes), asked_at)
 
     return ask
@@ -337,12 +353,8 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def _connect_tcp(options: OpcUaOptions) -> OpcUaSession:
-    return await TcpOpcUaSession.open(await asyncio.to_thread(_entrance, options))
-
-
 def _entrance(options: OpcUaOptions) -> Entrance:
-    """Reads files, and keys take their time: not on the event loop."""
+    """Where the server is and who we are, read from the files that the options name."""
     if options.user_certificate is not None and options.user_key is not None:
         user = User.certified(options.user_certificate, options.user_key)
     else:

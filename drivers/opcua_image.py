@@ -45,7 +45,8 @@ class Image:
 
     A point is *asked for* rather than taken from what is reported at first, for some time after it was written, after
     a gap, and always when the server does not report it. What is reported of a point while it is asked for is passed
-    over: it may be older than the write.
+    over: it may be older than the write. When it came after the question it may as well be younger than the answer, and
+    is not reported again: then a point that was told two things is asked for once more.
     """
 
     def __init__(
@@ -66,6 +67,8 @@ class Image:
         self._groups: dict[tuple[int, ...], tuple[Node, ...]] = {}
         self.unreported: set[int] = set()
         self._asked_until = dict.fromkeys(self.found, 0.0)
+        self._passed_over: dict[int, Sample | None] = {}
+        """What was reported last of a point since it was asked for; None when something of it was lost."""
 
     def mistakes(self) -> str:
         """Which points have no variable that fits them, and why; empty when all have."""
@@ -106,12 +109,15 @@ class Image:
                 self._counts.overflows += overflow
                 if position not in self._asked_until:
                     self._put(position, sample.value, status, sample.source_t)
+                else:
+                    self._passed_over[position] = Sample(sample.value, status, sample.source_t)
 
     def on_gap(self) -> None:
         """Ask for everything once: a change that was lost is not reported again."""
         self._counts.gaps += 1
         for position in self.found:
             self._asked_until.setdefault(position, 0.0)
+            self._passed_over[position] = None
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
@@ -123,12 +129,26 @@ class Image:
         """Ask for these until an answer to a question of ``when`` (loop time) or later has come."""
         self._asked_until |= dict.fromkeys(positions, when)
 
+    def asking(self, positions: Iterable[int]) -> None:
+        """A question for these begins."""
+        for position in positions:
+            self._passed_over.pop(position, None)
+
     def take(self, positions: Sequence[int], samples: Sequence[Sample], asked_at: float) -> None:
         """Take the answers to a question of ``asked_at`` (loop time)."""
         for position, sample in zip(positions, samples, strict=True):
-            self._put(position, sample.value, without_overflow(sample.status)[0], sample.source_t)
-            if self._asked_until.get(position, math.inf) <= asked_at:
+            status = without_overflow(sample.status)[0]
+            self._put(position, sample.value, status, sample.source_t)
+            over = self._asked_until.get(position, math.inf) <= asked_at
+            if over and self._is_all(position, sample.value, status):
                 del self._asked_until[position]
+
+    def _is_all(self, position: int, value: object, status: int) -> bool:
+        """Whether nothing else than this was reported of a point since it was asked for."""
+        if position not in self._passed_over:
+            return True
+        other = self._passed_over[position]
+        return other is not None and (other.value, other.status) == (value, status)
 
     def source_t(self, otherwise: int) -> TimeArray:
         """The devices' time stamps, UTC ns; ``otherwise`` where there is none."""

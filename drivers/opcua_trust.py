@@ -99,11 +99,11 @@ class TrustList:
     def _check_issuer(self, certificate: x509.Certificate, sent: Sequence[x509.Certificate], now: datetime) -> None:
         """Follow the issuers to one of the folder's; the certificate itself is tried first."""
         current = certificate
-        for _ in range(MOST_ISSUERS):
+        for between in range(MOST_ISSUERS):
             self._check_revoked(current)
             if current.fingerprint(hashes.SHA256()) in self._known:
                 return
-            issuer = next((one for one in (*self._known.values(), *sent) if _issued(one, current)), None)
+            issuer = next((one for one in (*self._known.values(), *sent) if _issued(one, current, between)), None)
             if issuer is None or issuer == current:
                 break
             _check_dates(issuer, f"the certificate of the authority {common_name(issuer)}", now)
@@ -121,13 +121,23 @@ class TrustList:
                 raise UntrustedError(f"the certificate {common_name(certificate)} was revoked by its issuer")
 
 
-def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+def _issued(issuer: x509.Certificate, certificate: x509.Certificate, between: int) -> bool:
+    """Whether it issued the other and may: over so many authorities that stand between it and the server."""
     try:
         constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
         certificate.verify_directly_issued_by(issuer)
     except (x509.ExtensionNotFound, InvalidSignature, *_UNREADABLE):
         return False
-    return constraints.ca
+    far_enough = constraints.path_length is None or between <= constraints.path_length
+    return constraints.ca and far_enough and _may_sign(issuer)
+
+
+def _may_sign(issuer: x509.Certificate) -> bool:
+    """Where a certificate says for what its key is, signing others must be among it (RFC 5280, 4.2.1.3)."""
+    try:
+        return issuer.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound:
+        return True
 
 
 def _check_dates(certificate: x509.Certificate, whose: str, now: datetime) -> None:

@@ -246,7 +246,7 @@ class PumpStation:
         rounded = rpm.quantize(self._drive.resolution_rpm)
         if not lowest <= rounded <= highest:
             raise ValueError(f"{value:g} is {rpm:.4f} rpm, which this pump can not be set to; stop it by running = 0")
-        return rounded
+        return abs(rounded)  # of -0.0 the sign would go into the telegram
 
     def _readings(self, state: PumpState, speed_quality: int) -> dict[str, Reading]:
         told: dict[PumpField, tuple[Decimal | bool | int | None, int]] = {

@@ -46,6 +46,8 @@ class _Target:
     sight: Sight
     sent_t: int | None = None
     answer: str = ""
+    unknown: bool = False
+    """The outcome of the last write is: drivers may send nothing more after it, so that it goes last the next time."""
     awaited: bool = False
     """Acknowledged, and not read since."""
     proven: bool = False
@@ -135,7 +137,7 @@ class SafeKeeper:
         for target in targets:
             if target.sent_t is None:
                 target.sent_t = self._field.clock.now()
-        values = {target.tag: target.value for target in targets}
+        values = {target.tag: target.value for target in sorted(targets, key=lambda target: target.unknown)}
         try:
             async with asyncio.timeout(None if deadline is None else deadline - self._field.clock.monotonic()):
                 results = await self._field.write(device, values)
@@ -146,6 +148,7 @@ class SafeKeeper:
         for target in targets:
             result = results[target.tag]
             target.awaited = result.outcome is Outcome.CONFIRMED
+            target.unknown = result.outcome is Outcome.UNKNOWN
             target.answer = "" if result.outcome is Outcome.CONFIRMED else f"{result.outcome}: {result.reason}"
 
     def _took(self, target: _Target) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drivers.driver import Outcome
+from drivers.driver import Outcome, WriteResult
 from evcontrol.control.command import CommandRefusedError, CommandResult
 from evcontrol.control.gate import GatePass
 from evcontrol.control.owner import Mode, Owner
@@ -195,6 +195,32 @@ def test_it_repeats_until_the_device_takes_it(on_scripted, outcome):
         rig.device.lands = True
         assert (await task).complete
         assert len(rig.device.writes) >= 2
+
+    on_scripted(test)
+
+
+def test_an_actuator_that_leaves_every_write_unknown_keeps_no_other_from_being_reached(on_scripted):
+    """As drivers of several instruments do: after an unknown outcome nothing more is sent."""
+
+    async def test(rig: Rig) -> None:
+        rig.device.land(dict.fromkeys(SAFE, 1.0))
+        await rig.scans(1)
+
+        async def write(values):
+            results, sent = {}, True
+            for tag, value in values.items():
+                if not sent:
+                    results[tag] = WriteResult(Outcome.REJECTED, "not sent")
+                elif tag == XV:
+                    results[tag], sent = WriteResult(Outcome.UNKNOWN, "no answer"), False
+                else:
+                    rig.device.land({tag: value})
+                    results[tag] = WriteResult(Outcome.CONFIRMED)
+            return results
+
+        rig.device.write = write
+        report = await rig.gate.make_safe("TFF201", "stop")
+        assert [tag for tag, _ in report.not_reached] == [XV]
 
     on_scripted(test)
 

@@ -45,9 +45,11 @@ class Authority:
     key: rsa.RSAPrivateKey
 
     @classmethod
-    def make(cls, name: str, *, days: int = 30) -> Authority:
+    def make(cls, name: str, *, days: int = 30, path_length: int | None = None, signs: bool = True) -> Authority:
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        builder = _builder(name, name, key, days).add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        builder = _builder(name, name, key, days).add_extension(x509.BasicConstraints(True, path_length), True)
+        usage = x509.KeyUsage(True, False, False, False, False, signs, False, False, False)
+        builder = builder.add_extension(usage, True)
         return cls(builder.sign(key, hashes.SHA256()), key)
 
     @property

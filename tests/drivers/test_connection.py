@@ -204,6 +204,22 @@ def test_a_link_that_is_used_is_not_probed() -> None:
     on_device(test)
 
 
+def test_a_probe_that_had_to_wait_for_the_line_is_not_the_last_one() -> None:
+    async def test(device: Device) -> None:
+        watched(device)
+        await device.until(LinkState.READY)
+        await device.clock.sleep(PROBE_AFTER_S - 0.05)
+        device.takes_s = 0.8 * TIMEOUT_S
+        assert await device.ask("q") == "q answered"
+        await device.clock.sleep(TIMEOUT_S)
+        assert device.received == ["q", "there?"]
+        assert device.connection.ready
+        device.takes_s = None
+        await device.until(LinkState.DISCONNECTED, 2 * PROBE_AFTER_S)
+
+    on_device(test)
+
+
 def test_a_hand_shake_without_an_answer_closes_the_session() -> None:
     async def test(device: Device) -> None:
         device.handshake_error = SilentError("no answer within 0.5 s")
@@ -281,6 +297,19 @@ def test_a_request_whose_turn_does_not_come_in_time_is_not_sent() -> None:
         await first
         await device.clock.sleep(1.0)
         assert device.received == ["first"]
+
+    on_device(test)
+
+
+def test_a_request_whose_time_is_over_already_is_not_sent() -> None:
+    async def test(device: Device) -> None:
+        device.connection.start()
+        await device.until(LinkState.READY)
+        now = asyncio.get_running_loop().time()
+        with pytest.raises(NotSentError, match="busy"):
+            await device.connection.ask(lambda line: line.answer("late"), Urgency.WRITE, now, outcome=True)
+        assert await device.ask("q") == "q answered"
+        assert device.received == ["q"]
 
     on_device(test)
 
@@ -414,7 +443,7 @@ def test_a_listener_that_fails_is_heard_and_takes_nothing_with_it() -> None:
     assert set(heard) == {"listener"}
 
 
-def test_an_error_that_nobody_foresaw_is_the_links_reason_and_is_heard() -> None:
+def test_an_error_that_nobody_foresaw_is_the_links_reason_and_is_heard_and_the_link_comes_back() -> None:
     heard: list[str] = []
 
     async def main(clock: VirtualClock) -> None:
@@ -427,6 +456,8 @@ def test_an_error_that_nobody_foresaw_is_the_links_reason_and_is_heard() -> None
         assert "bug" in link.reason
         with pytest.raises(NotSentError, match="bug"):
             await device.ask("q")
+        device.handshake_error = None
+        await device.until(LinkState.READY, REFUSED_RETRY_S + 0.1)
         await device.connection.stop()
 
     run_virtual(main)

@@ -69,6 +69,29 @@ def test_a_pump_is_taken_over_set_and_started_in_this_order_and_each_step_is_rea
     on_pumps(test)
 
 
+def test_a_direction_is_not_sent_with_a_speed_of_which_a_figure_was_lost() -> None:
+    async def test(rig: Rig) -> None:
+        pump(rig).take_over(rpm=432.9, clockwise=True)
+        pump(rig).remote = True
+        await rig.read()
+        real, told = pump(rig).hear, []
+
+        def hear(command: bytes) -> bytes:
+            answer = real(command)
+            if b"S+0432.9" in answer and not told:
+                told.append(answer)
+                return answer.replace(b"S+0432.9", b"S+032.9")
+            return answer
+
+        pump(rig).hear = hear  # type: ignore[method-assign]
+        assert await rig.outcome(_1_direction=1.0) is Outcome.REJECTED
+        assert (told != [], pump(rig).rpm, pump(rig).clockwise) == (True, 432.9, True)
+        assert await rig.outcome(_1_direction=1.0) is Outcome.CONFIRMED
+        assert (pump(rig).rpm, pump(rig).clockwise) == (432.9, False)
+
+    on_pumps(test)
+
+
 @pytest.mark.parametrize(
     ("state", "values", "words"),
     [

@@ -20,7 +20,7 @@ from drivers.driver import LinkState, Outcome
 from drivers.framing import Found
 from drivers.modbus_options import ModbusRtuOptions
 from drivers.modbus_points import Table
-from drivers.modbus_rtu_client import RtuAnswer, frame_of, silence_s, with_crc
+from drivers.modbus_rtu_client import RtuAnswer, frame_of, silence_s, unlike, with_crc
 from drivers.modbus_telegram import Request
 from evcontrol.quality import BAD_DECODING, BAD_NOT_CONNECTED, BAD_TIMEOUT, GOOD
 from simulators.wire import modbus_rtu
@@ -230,6 +230,33 @@ def test_the_late_answer_of_one_unit_is_never_taken_for_anothers_nor_for_its_own
     on_line(kind, tmp_path, line, test, points)
 
 
+@LINES
+def test_an_answer_for_which_the_scan_had_no_time_left_is_never_taken_for_that_to_another_block(
+    kind: str, tmp_path: Path
+) -> None:
+    """Both blocks answer alike; the second of each scan is answered after the scan has ended."""
+    line = RtuLine(devices())
+    points = {"a": WORD | {"address": 0}, "b": WORD | {"address": 5}}
+
+    async def test(driver: NamedRtuDriver, port: Any) -> None:
+        await read_until(driver, GOOD, "a", "b")
+        loop, free_at = asyncio.get_running_loop(), 0.0
+
+        def take(data: bytes) -> None:
+            nonlocal free_at
+            if answer := line.hear(data):
+                free_at = max(loop.time(), free_at) + 0.35
+                loop.call_at(free_at, port.send, answer)
+
+        port._take = take
+        for _ in range(6):
+            for name, (value, quality) in (await read(driver)).items():
+                assert quality != GOOD or value == {"a": 100, "b": 105}[name]
+        assert len(line.heard) > 4
+
+    on_line(kind, tmp_path, line, test, points, timeout_s=0.5, unit_timeout_s=None)
+
+
 @KINDS
 def test_a_port_that_is_pulled_is_lost_and_taken_up_again(kind: str, tmp_path: Path) -> None:
     line = RtuLine(devices())
@@ -336,6 +363,16 @@ def test_a_late_answer_before_the_right_one_is_passed_over(late: Request, reques
     assert RtuAnswer(request, (late,)).find(received[found.used :]) == Found(
         right_answer(request)[1:-2], len(right_answer(request))
     )
+
+
+@given(REQUESTS, st.lists(REQUESTS, max_size=6))
+def test_what_is_asked_to_get_into_step_has_an_answer_like_none_that_is_owed(
+    request: Request, owed: list[Request]
+) -> None:
+    asked = unlike(request, owed)
+    assert asked.values is None
+    assert (asked.unit, asked.table, asked.address) == (request.unit, request.table, request.address)
+    assert all(asked.differs_from(late) for late in owed)
 
 
 @given(st.binary(min_size=1, max_size=250))

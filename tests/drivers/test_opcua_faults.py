@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from drivers.driver import LinkState, Outcome
+from evcontrol.clock import LiveClock
 from evcontrol.quality import BAD_CONFIGURATION, BAD_DECODING, BAD_NOT_CONNECTED, BAD_TIMEOUT, GOOD, is_bad
 from tests.drivers.build import link_is
 from tests.drivers.opcua_rig import (
@@ -22,6 +26,7 @@ from tests.drivers.opcua_rig import (
     behind_proxy,
     nodes,
     on_server,
+    opcua_driver,
     until,
     values_of,
 )
@@ -174,3 +179,22 @@ def test_stopping_ends_a_write_under_way_as_unknown(server: ServerProcess) -> No
         assert (await writing)["SP"].outcome is Outcome.UNKNOWN
 
     behind_proxy(server, nodes(*NAMES), test)
+
+
+def test_files_that_hang_keep_one_thread_and_not_those_of_others(tmp_path: Path) -> None:
+    """A pipe that nobody writes to hangs as a file on a network drive does."""
+    pipe = tmp_path / "password"
+    os.mkfifo(pipe)
+
+    async def main() -> None:
+        driver = opcua_driver(LiveClock(), nodes("TT"), user="op", password_file=pipe)
+        before = threading.active_count()
+        async with asyncio.timeout(10):
+            await driver.start()
+            while "have not answered for" not in driver.link.reason:
+                await asyncio.sleep(SCAN_S)
+        assert threading.active_count() == before + 1
+        await driver.stop()
+        os.close(os.open(pipe, os.O_RDWR))
+
+    asyncio.run(main())

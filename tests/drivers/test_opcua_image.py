@@ -72,6 +72,7 @@ def test_what_is_reported_of_a_point_that_was_written_is_passed_over_until_it_mu
     one.on_samples([(0, good(1.0))])
     assert one.value[0] == 5.0
     assert one.to_ask() == [0]
+    one.asking([0])
     one.take([0], [good(6.0)], 10.0)
     one.on_samples([(0, good(7.0))])
     assert one.value[0] == 7.0
@@ -91,9 +92,33 @@ def test_after_a_gap_everything_is_asked_for_once_and_counted() -> None:
     one.ask_until([0], 20.0)
     one.on_gap()
     assert one.to_ask() == [0, 2]
+    one.asking([0, 2])
     one.take([0, 2], [good(1.0), good(1.0)], 10.0)
     assert one.to_ask() == [0]
     assert counts.gaps == 1
+
+
+def test_a_point_of_which_something_else_is_reported_between_question_and_answer_is_asked_for_again() -> None:
+    one = image(True, True)
+    one.asking([0, 1])
+    one.on_samples([(0, good(2.0)), (1, good(1.0))])
+    one.take([0, 1], [good(1.0), good(1.0)], 5.0)
+    assert one.to_ask() == [0]
+    one.asking([0])
+    one.take([0], [good(2.0)], 6.0)
+    assert one.to_ask() == []
+    assert one.value.tolist() == [2.0, 1.0]
+
+
+def test_what_is_lost_between_question_and_answer_is_asked_for_again() -> None:
+    one = image(True)
+    one.asking([0])
+    one.on_gap()
+    one.take([0], [good(1.0)], 5.0)
+    assert one.to_ask() == [0]
+    one.asking([0])
+    one.take([0], [good(1.0)], 6.0)
+    assert one.to_ask() == []
 
 
 def test_overflows_are_counted_and_not_shown() -> None:
@@ -137,6 +162,7 @@ def test_after_a_write_no_older_value_is_ever_shown(actions: list[tuple[str, int
             one.on_gap()
         else:
             asked = one.to_ask()
+            one.asking(asked)
             one.take(asked, [good(float(truth[-1]))] * len(asked), float(now))
             asked_since = True
         assert one.value[0] >= written or not asked_since

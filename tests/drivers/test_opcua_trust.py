@@ -89,6 +89,17 @@ def test_who_may_not_vouch_does_not() -> None:
     assert "authority old expired on" in refusal(known(old.der), old.issue("server", SERVER_URI, HOST).der)
 
 
+def test_an_authority_vouches_no_further_than_it_may() -> None:
+    narrow = Authority.make("narrow", path_length=0)
+    assert known(narrow.der).check(narrow.issue("server", SERVER_URI, HOST).der, now=NOW, uri=SERVER_URI, host=HOST)
+    between = narrow.issue("between", "urn:test:ca", HOST, ca=True)
+    leaf = between.issue("server", SERVER_URI, HOST)
+    assert "not in the trust list" in refusal(known(narrow.der), leaf.der + between.der)
+    assert known(between.der).check(leaf.der, now=NOW, uri=SERVER_URI, host=HOST)
+    other = Authority.make("other", signs=False)
+    assert "not in the trust list" in refusal(known(other.der), other.issue("server", SERVER_URI, HOST).der)
+
+
 def test_what_the_issuer_has_revoked_is_not_trusted(tmp_path: Path) -> None:
     (tmp_path / "root.der").write_bytes(ROOT.der)
     (tmp_path / "notes.txt").write_text("not a certificate")

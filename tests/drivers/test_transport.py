@@ -129,6 +129,23 @@ def test_a_request_that_nobody_waits_for_any_more_leaves_the_line_free(kind: str
 
 
 @KINDS
+def test_a_line_that_is_closed_is_lost_for_who_waits_and_takes_nothing_more(kind: str, tmp_path: Path) -> None:
+    async def test(other: Instrument, line: Line) -> None:
+        waiting = asyncio.create_task(line.request(b"q\r\n", LINES))
+        await other.was_asked(1)
+        await line.close()
+        with pytest.raises(LinkLostError):
+            await waiting
+        with pytest.raises(LinkLostError):
+            await line.request(b"q\r\n", LINES)
+        with pytest.raises(LinkLostError):
+            await line.send(b"s\r\n")
+        assert other.asked == [b"q"]
+
+    on_line(kind, tmp_path, lambda _: b"", test)
+
+
+@KINDS
 def test_unplugged_while_waiting_the_line_is_lost_in_words(kind: str, tmp_path: Path) -> None:
     async def test(other: Instrument, line: Line) -> None:
         asking = asyncio.create_task(line.request(b"q\r\n", LINES))

@@ -91,6 +91,15 @@ def test_a_flow_is_set_as_a_speed() -> None:
     on_pumps(test)
 
 
+def test_a_zero_has_no_sign_in_a_telegram() -> None:
+    async def test(rig: Rig) -> None:
+        rig.heard()
+        assert await rig.outcome(_1_speed=-0.0) is Outcome.CONFIRMED
+        assert [command for command in rig.heard() if not READS.fullmatch(command)] == [b"1SP0.0"]
+
+    on_pumps(test)
+
+
 def test_among_several_orders_a_stop_goes_first_and_a_start_last() -> None:
     async def test(rig: Rig) -> None:
         rig.heard()
@@ -190,6 +199,34 @@ def test_a_stop_is_sent_to_a_pump_that_did_not_answer_last_and_to_no_wrong_one()
 
     bus = pumps()
     on_pumps(test, bus, pumps={1: PUMPS[1], 2: PUMPS[2] | {"head": "520R"}})
+
+
+def test_a_stop_of_which_nothing_is_known_keeps_no_other_pump_from_being_stopped() -> None:
+    async def test(rig: Rig) -> None:
+        for address in (1, 2):
+            pump(rig, address).running = True
+        pump(rig).silent = True
+        results = await rig.write(_1_running=0.0, _2_running=0.0, _2_speed=0.0)
+        assert [outcome for outcome, _ in results.values()] == [Outcome.UNKNOWN] + 2 * [Outcome.CONFIRMED]
+        assert (pump(rig, 2).running, pump(rig, 2).rpm) == (False, 0.0)
+
+    on_pumps(test)
+
+
+def test_pumps_that_answer_are_stopped_before_those_that_do_not() -> None:
+    bus = pumps(16)
+
+    async def test(rig: Rig) -> None:
+        for one in bus.instruments:
+            assert isinstance(one, WatsonMarlowPump)
+            one.running, one.silent = True, one is not bus.instruments[-1]
+        while sum(is_bad(quality) for _, quality in (await rig.read()).values()) != 15 * len(FIELDS):
+            await rig.clock.sleep(0.1)
+        results = await rig.write(**{f"_{address}_running": 0.0 for address in range(1, 17)})
+        assert results["16.running"][0] is Outcome.CONFIRMED
+        assert Outcome.CONFIRMED not in [results[f"{address}.running"][0] for address in range(1, 16)]
+
+    on_pumps(test, bus, pumps={address: {"max_rpm": 220, "ml_per_rev": 1} for address in range(1, 17)})
 
 
 def test_one_silent_pump_is_bad_alone_takes_no_writes_and_comes_back_by_itself() -> None:
