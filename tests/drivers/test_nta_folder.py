@@ -538,10 +538,12 @@ def test_a_plant_gives_its_texts_their_codes(tmp_path: Path) -> None:
         f"""name: p
 scan: 1 s
 wire_scan: 0.05 s
-units: {{}}
+units:
+  N: {{class: counter, content_tag: N.CONTENT, safe_states: {{default: {{}}}}, safe_within: 2 s}}
 devices:
   NTA: {{driver: nta-folder, options: {{worklists: {tmp_path}, exports: {tmp_path}}}}}
 tags:
+  N.CONTENT: {{internal: true, kind: text}}
   N.FILE: {{device: NTA, point: {{field: file}}, kind: text}}
   N.REQUEST: {{device: NTA, point: {{field: request}}, kind: integer, high: 999999999, write: {{on_silence: stays}}}}
 """,
