@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import tty
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
+
+from simulators.wire.pty_port import PtyPort
 
 CRLF: Final = b"\r\n"
 MAX_LINE: Final = 128
@@ -26,57 +25,31 @@ class SerialLine:
         """``reply`` answers one line (without its end); an OSError that it raises is silence."""
         self.path = path
         self._reply = reply
-        self._master = self._slave = -1
+        self._port = PtyPort(path, self._hear)
         self._received = bytearray()
         self._skipping = False
 
     @property
     def plugged(self) -> bool:
         """Whether the port is there."""
-        return self._master >= 0
+        return self._port.plugged
 
     def plug(self) -> None:
         """Make the port; nothing happens when it is there. OSError when that fails."""
-        if self.plugged:
-            return
-        self._master, self._slave = os.openpty()
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        self._received.clear()
-        self._skipping = False
-        asyncio.get_running_loop().add_reader(self._master, self._read)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Under another name first: who opens the path finds a whole link or none.
-        fresh = self.path.with_name(f".{self.path.name}.new")
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(os.ttyname(self._slave))
-        fresh.replace(self.path)
+        if not self.plugged:
+            self._received.clear()
+            self._skipping = False
+            self._port.plug()
 
     def unplug(self) -> None:
         """Take the port away: whoever has it open gets an error. Nothing happens when it is not there."""
-        if not self.plugged:
-            return
-        asyncio.get_running_loop().remove_reader(self._master)
-        self.path.unlink(missing_ok=True)
-        os.close(self._master)
-        os.close(self._slave)
-        self._master = self._slave = -1
+        self._port.unplug()
 
     def send(self, lines: Sequence[str]) -> None:
         """Send lines; lost when the port is not there or nobody takes them."""
-        if not lines or not self.plugged:
-            return
-        data = b"".join(line.encode("latin-1") + CRLF for line in lines)
-        try:
-            os.write(self._master, data)
-        except BlockingIOError:
-            return  # nobody reads, and the port's buffer is full: a line without flow control loses it
+        self._port.send(b"".join(line.encode("latin-1") + CRLF for line in lines))
 
-    def _read(self) -> None:
-        try:
-            data = os.read(self._master, 4096)
-        except BlockingIOError:
-            return
+    def _hear(self, data: bytes) -> None:
         self._received += data
         while (end := self._received.find(CRLF)) >= 0:
             line = bytes(self._received[:end])
