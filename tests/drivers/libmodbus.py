@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 
 SOURCE = Path(__file__).with_name("libmodbus_server.c")
+NOTES_SIZE = 1 << 20  # bytes of notes that the server may be ahead of their reader
 MISSING = "libmodbus-dev or a C compiler is missing: as root, sh scripts/system-packages python3 tests"
 
 
@@ -48,14 +50,15 @@ class Served:
 
     def __init__(self, program: Path, *arguments: str) -> None:
         self._process = subprocess.Popen(
-            [program, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [program, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
         assert self._process.stdout is not None
-        self.said = self._process.stdout.readline().strip()
+        self._notes = self._process.stdout
+        self.said = self._notes.readline().decode().strip()
         assert self.said, "the server did not start"
-        self._heard: list[str] = []
-        self._listening = threading.Thread(target=self._listen, daemon=True)
-        self._listening.start()
+        fcntl.fcntl(self._notes, fcntl.F_SETPIPE_SZ, NOTES_SIZE)
+        os.set_blocking(self._notes.fileno(), False)
+        self._heard = b""
 
     @property
     def port(self) -> int:
@@ -63,8 +66,10 @@ class Served:
         return int(self.said)
 
     def heard(self) -> list[str]:
-        """The writes that it noted: function, address and values."""
-        return list(self._heard)
+        """The writes that it noted: function, address and values; all that came before the last request it answered."""
+        while noted := self._notes.read(NOTES_SIZE):
+            self._heard += noted
+        return self._heard.decode().splitlines()
 
     def freeze(self) -> None:
         """It hears nothing and says nothing, and the system still takes connections for it."""
@@ -76,15 +81,9 @@ class Served:
     def end(self) -> None:
         self._process.kill()
         self._process.wait()
-        self._listening.join(5)
         for end in (self._process.stdin, self._process.stdout):
             assert end is not None
             end.close()
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._heard.append(line)
 
 
 @contextmanager
