@@ -57,6 +57,9 @@ class AlarmBanner(QFrame):
             self.newest.say("")
         tripped = [one.interlock for one in picture.interlocks if one.tripped]
         what = f"✕ {words.count(len(tripped), 'interlock')} tripped: {tripped[0]}" if tripped else ""
+        bypassed = [one.interlock for one in picture.interlocks if one.bypassed_until]
+        if bypassed:
+            what = f"⚠ {words.count(len(bypassed), 'interlock')} BYPASSED: {bypassed[0]}   {what}".rstrip()
         self.tripped.say(what, Tone.BAD, stale)
 
 

@@ -7,7 +7,7 @@ from array import array
 import numpy as np
 import numpy.typing as npt
 
-from evcontrol.api.schema import Series
+from evcontrol.api.series import Series
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -35,13 +35,16 @@ class Trace:
         """Put what history has before what was recorded live."""
         live_from = self._t[0] if self._t else float("inf")
         t, v, bad = array("d"), array("d"), array("b")
-        for at, value, status in zip(series.t, series.v, series.q, strict=True):
+        # Of a part of time its lowest and highest value are drawn: a mean would hide every peak.
+        low, high = series.low or series.v, series.high
+        for at, value, status in zip(series.t, low, series.q, strict=True):
             seconds = at / NS
             if seconds >= live_from:
                 break
-            t.append(seconds)
-            v.append(value)
-            bad.append(status >= _BAD and status != _NOTHING)
+            for point in (value,) if high is None else (value, high[len(t) // 2]):
+                t.append(seconds)
+                v.append(point)
+                bad.append(status >= _BAD and status != _NOTHING)
         self._t, self._v, self._bad = t + self._t, v + self._v, bad + self._bad
 
     def append(self, t: int, value: float | None, bad: bool) -> None:

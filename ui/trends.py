@@ -20,7 +20,8 @@ from PySide6.QtWidgets import (
 )
 
 from evcontrol.api.picture import Picture
-from evcontrol.api.schema import Delta, Series, TagView
+from evcontrol.api.schema import Delta, TagView
+from evcontrol.api.series import Series
 from ui import theme, when, words
 from ui.chart import Chart
 from ui.parts import ErrorLine, View, Words, button, column, heading

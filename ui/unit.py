@@ -210,6 +210,6 @@ def _loop_row(picture: Picture, loop: LoopView) -> Row:
 
 
 def _interlock_row(one: InterlockView) -> Row:
-    tone = Tone.BAD if one.tripped else Tone.DIM
+    tone = Tone.BAD if one.tripped or one.bypassed_until else Tone.DIM
     cells = (words.short(one.interlock), Cell(words.interlock_state(one), tone))
     return Row(one.interlock, cells, "", f"{one.interlock}: {one.description}\n{one.consequence}")

@@ -76,7 +76,9 @@ def sorted_alarms(alarms: list[AlarmView]) -> list[AlarmView]:
 
 
 def interlock_state(interlock: InterlockView) -> str:
-    """Whether an interlock is tripped, and whether a person must reset it."""
+    """Whether an interlock is tripped, and whether a person must reset it; whether it is bypassed."""
+    if interlock.bypassed_until:
+        return f"⚠ BYPASSED{', tripped' if interlock.tripped else ', would trip' if interlock.passed else ''}"
     if not interlock.tripped:
         return "clear"
     return "✕ tripped, reset by hand" if interlock.latched else "✕ tripped"

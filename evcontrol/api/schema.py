@@ -7,11 +7,6 @@ the one unit of their tag; a Bad value is ``null`` and never a number.
 
 from __future__ import annotations
 
-import json
-import struct
-import sys
-from array import array
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -169,7 +164,11 @@ class LoopView(Message):
 
 
 class InterlockView(Message):
-    """An interlock that the plant has, and whether it is tripped."""
+    """An interlock that the plant has, and whether it is tripped.
+
+    ``bypassed_until`` is 0 unless it is bypassed, ``passed`` what would have tripped it then, ``bypass_longest`` for
+    how many seconds of process time it may be bypassed.
+    """
 
     interlock: str
     unit: str
@@ -180,6 +179,11 @@ class InterlockView(Message):
     description: str
     consequence: str
     corrective_action: str
+    bypassed_until: int = 0
+    bypassed_by: str = ""
+    bypass_reason: str = ""
+    passed: str = ""
+    bypass_longest: float = 0.0
 
 
 class AlarmView(Message):
@@ -555,72 +559,3 @@ StreamEvent = Annotated[
     Field(discriminator="topic"),
 ]
 """One topic as it is now; ``key`` is empty but for batches."""
-
-
-# -------------------------------------------------------------------------------------------------------------- history
-
-
-class Series:
-    """Readings of one tag as columns: process time (UTC ns), value in ``unit`` (NaN when Bad), OPC UA status code."""
-
-    __slots__ = ("q", "t", "tag", "unit", "v")
-
-    def __init__(self, tag: str, unit: str, t: array[int], v: array[float], q: array[int]) -> None:
-        if not len(t) == len(v) == len(q):
-            raise ValueError(f"series of {tag}: columns of different lengths")
-        self.tag, self.unit = tag, unit
-        self.t, self.v, self.q = t, v, q
-
-    def __len__(self) -> int:
-        return len(self.t)
-
-
-SERIES_MEDIA_TYPE = "application/vnd.evcontrol.series"
-
-_HEAD = struct.Struct("<4sI")
-_MAGIC = b"EVS1"
-_COLUMNS = "qdI"
-
-
-def pack_series(series: Iterable[Series]) -> bytes:
-    """Series as bytes: ``EVS1``, the length of a JSON head, the head, then each column little-endian (q, d, I)."""
-    every = list(series)
-    head = json.dumps([{"tag": s.tag, "unit": s.unit, "n": len(s)} for s in every]).encode()
-    parts = [_HEAD.pack(_MAGIC, len(head)), head]
-    for one in every:
-        parts.extend(_little(column).tobytes() for column in (one.t, one.v, one.q))
-    return b"".join(parts)
-
-
-def unpack_series(data: bytes) -> list[Series]:
-    """The series that :func:`pack_series` wrote; ValueError for anything else."""
-    if len(data) < _HEAD.size:
-        raise ValueError("series: cut off in the head")
-    magic, length = _HEAD.unpack_from(data)
-    if magic != _MAGIC:
-        raise ValueError("series: not an EVS1 message")
-    at = _HEAD.size + length
-    entries = json.loads(data[_HEAD.size : at])
-    result = []
-    for entry in entries:
-        columns = []
-        for code in _COLUMNS:
-            column = array(code)
-            end = at + entry["n"] * column.itemsize
-            if end > len(data):
-                raise ValueError(f"series: cut off in {entry['tag']}")
-            column.frombytes(data[at:end])
-            columns.append(_little(column))
-            at = end
-        result.append(Series(entry["tag"], entry["unit"], *columns))
-    if at != len(data):
-        raise ValueError("series: more bytes than the head says")
-    return result
-
-
-def _little(column: array) -> array:  # type: ignore[type-arg]  # one function for three element types
-    if sys.byteorder == "little":
-        return column
-    swapped = array(column.typecode, column)
-    swapped.byteswap()
-    return swapped

@@ -93,6 +93,9 @@ def _pack_matrix(values: FloatArray, present: BoolArray) -> list[bytes]:
 
 def _unpack_matrix(parts: list[bytes], present: BoolArray) -> FloatArray:
     kinds = np.frombuffer(parts[0], dtype=np.uint8)
+    if len(parts) == 2 and present.all():
+        whole = codec.unpack_values(parts[1], int(kinds[0]), present.size).astype(np.float64, copy=False)
+        return whole.reshape(present.shape[::-1]).T.copy()
     # Tags first, as they were packed.
     found = np.full(present.shape[::-1], np.nan)
     there = np.ascontiguousarray(present.T)

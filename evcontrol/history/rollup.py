@@ -130,7 +130,9 @@ def merged(parts: Sequence[Cells], width: int, origin: int = 0) -> Cells:
 
     One of them begins at ``origin``.
     """
-    every = Cells(*(np.concatenate([getattr(part, name) for part in parts]) for name in Cells.__slots__))
+    every = parts[0]
+    if len(parts) > 1:
+        every = Cells(*(np.concatenate([getattr(part, name) for part in parts]) for name in Cells.__slots__))
     if bool((np.diff(every.start) < 0).any()):
         order = np.argsort(every.start, kind="stable")
         every = Cells(*(column[order] if len(column) else column for column in every.columns()))

@@ -173,9 +173,12 @@ def _add(
     if not positions:
         return
     into = [slots[layout.tags[position].name] for position in positions]
-    found = list(file.cells(layout, window.cell, window.start, window.end, columns, positions))
-    if any(len(cells.start) for cells in found):
-        sums.add(merged(found, window.width, window.start), into)
+    found = file.cells(layout, window.cell, window.start, window.end, columns, positions)
+    parts = [cells for cells in found if len(cells.start)]
+    # First and last need the parts in the order of time; sums do not, and each by itself spares a copy of all of them.
+    groups = [parts] if "first" in columns else [[part] for part in parts]
+    for group in groups if parts else []:
+        sums.add(merged(group, window.width, window.start), into)
 
 
 def _without_numbers(found: Trend, tag: Tag) -> Trend:

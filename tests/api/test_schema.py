@@ -2,11 +2,8 @@
 
 import subprocess
 import sys
-from array import array
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from evcontrol.api.schema import (
@@ -14,12 +11,9 @@ from evcontrol.api.schema import (
     Answer,
     BatchCommand,
     Delta,
-    Series,
     SignOn,
     StreamEvent,
     TagCommand,
-    pack_series,
-    unpack_series,
 )
 
 LOADED = """
@@ -74,29 +68,3 @@ def test_a_bad_reading_travels_as_null() -> None:
 def test_events_are_told_apart_by_their_topic() -> None:
     event = TypeAdapter(Delta | StreamEvent).validate_json('{"topic": "alarms", "key": "", "body": []}')
     assert isinstance(event, AlarmsEvent)
-
-
-readings = st.tuples(st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.integers(0, 2**32 - 1))
-
-
-@given(st.lists(st.tuples(st.text(min_size=1, max_size=20), st.lists(readings, max_size=20)), max_size=5))
-def test_series_come_back_bit_for_bit(data: list[tuple[str, list[tuple[int, float, int]]]]) -> None:
-    series = [
-        Series(
-            tag,
-            "psi",
-            array("q", [r[0] for r in rows]),
-            array("d", [r[1] for r in rows]),
-            array("I", [r[2] for r in rows]),
-        )
-        for tag, rows in data
-    ]
-    back = unpack_series(pack_series(series))
-    assert [(s.tag, s.unit, s.t, s.v, s.q) for s in back] == [(s.tag, s.unit, s.t, s.v, s.q) for s in series]
-
-
-@given(st.integers(0, 60))
-def test_series_that_are_cut_off_are_refused(kept: int) -> None:
-    whole = pack_series([Series("A.B", "g", array("q", [1, 2]), array("d", [1.0, 2.0]), array("I", [0, 0]))])
-    with pytest.raises(ValueError, match=r"series|Expecting|Unterminated|delimiter|value"):
-        unpack_series(whole[: min(kept, len(whole) - 1)])

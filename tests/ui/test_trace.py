@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evcontrol.api.schema import Series
+from evcontrol.api.series import Series
 from ui.trace import LONGEST, Trace
 
 NS = 1_000_000_000
@@ -64,3 +64,14 @@ def test_what_is_kept_has_an_end() -> None:
         trace.append(t * NS, 0.0, False)
     assert len(trace) <= LONGEST
     assert trace.points()[0][-1] == LONGEST + 1
+
+
+def test_of_parts_of_time_the_lowest_and_highest_are_drawn_so_that_no_peak_is_hidden() -> None:
+    trace = Trace("U.A")
+    parts = series((1, 2.0, 0), (2, 5.0, BAD))
+    parts.low, parts.high = array("d", [1.0, NAN]), array("d", [9.0, NAN])
+    trace.begin(parts)
+    t, v = trace.points()
+    assert t.tolist() == [1.0, 1.0, 2.0, 2.0]
+    assert v[:2].tolist() == [1.0, 9.0]
+    assert trace.bad_spans(0.0, 9.0) == [(2.0, 2.0)]
