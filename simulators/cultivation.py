@@ -99,6 +99,7 @@ class Cultivation:
             "level": process.level,
             "controller": {
                 "safe": self.controller.safe,
+                "actuators": self.controller.actuators,
                 "remote": self.controller.remote,
                 "trips": self.controller.trips,
                 "starts": self.controller.starts,
@@ -107,6 +108,7 @@ class Cultivation:
             },
             "station": {
                 "safe": self.station.safe,
+                "actuators": self.station.actuators,
                 "remote": self.station.remote,
                 "trips": self.station.trips,
                 "starts": self.station.starts,

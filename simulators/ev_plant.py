@@ -147,6 +147,9 @@ class EvPlant(TffPlant):
             "filtered_g": bench.filtered.mass_g,
         }
 
+    def _sampled_vessels(self) -> dict[str, Liquid]:
+        return super()._sampled_vessels() | {"culture": self.cultivation.process.bags.vessel}
+
     def _sampled(self) -> dict[SampleKind, tuple[Liquid, ...]]:
         bags, ledger, bench = self.cultivation.process.bags, self.process.ledger, self.bench
         product = bench.filtered if bench.filtered.volume_ml > 0.0 else bench.formulated

@@ -78,6 +78,26 @@ class TffPlant:
             balance.step(dt_s)
         self.time_s += dt_s
 
+    def change_permeate_vessel(self) -> None:
+        """Put an empty permeate vessel in the place of the present one, by hand."""
+        permeate = self.process.ledger.permeate
+        self.process.ledger.waste.add(permeate.take(permeate.volume_ml))
+
+    def take_sample(self, of: str, volume_ml: float) -> None:
+        """Take a sample out of a vessel, by hand. ValueError for another vessel, or when it does not hold so much."""
+        vessels = self._sampled_vessels()
+        if of not in vessels:
+            raise ValueError(f"of: {of!r} is none of {', '.join(vessels)}")
+        if not 0.0 < volume_ml <= vessels[of].volume_ml:
+            raise ValueError(f"volume_ml: {of} holds {vessels[of].volume_ml:.1f} mL")
+        self._sampled_out.add(vessels[of].take(volume_ml))
+
+    def press_air(self, barg: float) -> None:
+        """Press air into the feed side of the module, by hand. ValueError for what no such valve lets in."""
+        if not 0.0 <= barg <= 1.0:
+            raise ValueError(f"air of {barg:g} barg: the reducing valve gives 0 to 1 barg")
+        self.process.air.pressure_pa = barg * 1e5
+
     def state(self) -> dict[str, Any]:
         """What outlives a loss of power: liquids, membrane, retentive memories."""
         return {
@@ -113,11 +133,20 @@ class TffPlant:
             "flux_lmh": process.flux * 3.6e6,
             "shear_per_s": process.shear,
             "safe": self.skid.safe,
+            "actuators": self.skid.actuators,
             "remote": self.skid.remote,
             "trips": self.skid.trips,
             "starts": self.skid.starts,
             "zeros_g": {name: balance.zero_g for name, balance in self.balances.items()},
         }
+
+    @property
+    def _sampled_out(self) -> Liquid:
+        """Where samples go, so that every drop is somewhere."""
+        return self.process.ledger.waste
+
+    def _sampled_vessels(self) -> dict[str, Liquid]:
+        return {"retentate": self.process.ledger.retentate}
 
     def _imbalance(self) -> dict[str, float]:
         """What has come from nowhere (or gone there) since the start, as a share of all; rounding leaves 1e-12."""

@@ -3,12 +3,12 @@
 Over the section from the beginning of the first ``load`` to the end of the last ``diafilter`` (or ``concentrate``) on a
 unit, in grams: In = feed + buffer, by the transfer totaliser and the density of water at the temperature read; Out =
 gain of the permeate balance + gain of the retentate balance + what the circuit took up (its hold-up less what stayed
-in it when it was drained before). It closes when \\|In - Out\\| / In is within the limit.
+in it when it was drained before) + samples of the retentate. It closes when \\|In - Out\\| / In is within the limit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -19,6 +19,7 @@ from evcontrol.batch.entries import BatchRecord, ElementEntry
 from evcontrol.batch.readings import FRESH_S, REACH_NS, held_at
 from evcontrol.clock import NS, iso
 from evcontrol.history.reader import Column, HistoryError, HistoryReader
+from evcontrol.phases import permeate_vessel
 from evcontrol.phases.water import density
 from evcontrol.procedure.states import State
 from evcontrol.quality import good_mask, is_good
@@ -32,7 +33,10 @@ reset, or its vessel was changed. Retentate falls when the circuit fills, and as
 
 _SECTION: Final = ("load", "concentrate", "diafilter")
 _LAST: Final = frozenset({"concentrate", "diafilter"})
-_HARMLESS: Final = frozenset({*_SECTION, "prompt", "entry"})
+_SAMPLING: Final = "sample_retentate"
+_HARMLESS: Final = frozenset({*_SECTION, _SAMPLING, "prompt", "entry"})
+PERMEATE_VESSEL: Final = permeate_vessel.KEY.partition("{")[0]
+"""How the progress of a change of the permeate vessel begins."""
 _TAGS: Final = ("WT_PERM", "WT_RET", "FQ_IN", "TT")
 
 
@@ -84,6 +88,7 @@ class LiquidBalance:
     permeate_g: float | None = None
     retentate_g: float | None = None
     circuit_g: float | None = None
+    sampled_g: float = 0.0
     feed_by_balance_g: float | None = None
     reasons: list[str] = field(default_factory=list)
 
@@ -94,7 +99,7 @@ class LiquidBalance:
         feed, buffer, permeate, retentate, circuit = parts
         if feed is None or buffer is None or permeate is None or retentate is None or circuit is None:
             return None
-        return Comparison(feed + buffer, permeate + retentate + circuit)
+        return Comparison(feed + buffer, permeate + retentate + circuit + self.sampled_g)
 
     @property
     def feed(self) -> Comparison | None:
@@ -125,6 +130,15 @@ def worst(balances: Iterable[LiquidBalance]) -> Closure | None:
     return min((balance.closure for balance in balances), key=order.index, default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class _VesselChange:
+    """Another permeate vessel, from when to when (process time, UTC ns), and by how much the weight fell."""
+
+    since: int
+    until: int
+    taken_g: float
+
+
 class _Section:
     """The balanced section of one unit."""
 
@@ -134,6 +148,7 @@ class _Section:
         self._unit = unit
         self._phases = [phase for phase in record.phases() if phase.unit == unit]
         self._columns: dict[str, Column] = {}
+        self._changes: list[_VesselChange] = []
         self._balance = LiquidBalance(unit)
 
     def balance(self) -> LiquidBalance:
@@ -144,9 +159,18 @@ class _Section:
         if start is None or end is None or not self._read(start, end):
             return balance
         self._in(start, end)
-        balance.permeate_g = self._gain("WT_PERM", start, end)
+        self._changes = list(self._vessel_changes(start, end))
+        gain = self._gain("WT_PERM", start, end)
+        balance.permeate_g = None if gain is None else gain + sum(change.taken_g for change in self._changes)
         balance.retentate_g = self._gain("WT_RET", start, end)
         balance.circuit_g = self._circuit(end)
+        balance.sampled_g = sum(
+            float(result.value)
+            for phase in self._phases
+            for result in phase.results
+            if phase.phase == _SAMPLING and result.name == "sampled" and phase.ended is not None
+            if start <= phase.ended <= end
+        )
         for tag in JUMPS:
             self._find_falls(tag, start, end)
         return balance
@@ -216,8 +240,21 @@ class _Section:
         inside = (column.t >= start) & (column.t <= end) & good_mask(column.q)
         times, values = column.t[inside], column.v[inside]
         for i in np.flatnonzero(np.diff(values) < -fall - rate * np.diff(times) / NS).tolist():
+            if tag == "WT_PERM" and any(c.since <= times[i + 1] <= c.until for c in self._changes):
+                continue
             fell = f"from {values[i]:.1f} to {values[i + 1]:.1f} {column.unit}"
             self._miss(f"{self._unit}.{tag} fell {fell} at {iso(int(times[i + 1]))}: it was set anew or moved by hand")
+
+    def _vessel_changes(self, start: int, end: int) -> Iterable[_VesselChange]:
+        """The changes of the permeate vessel that the phases put down: what was taken away was permeate."""
+        for phase in self._phases:
+            for key, (t, value) in phase.progress.items():
+                if key.startswith(PERMEATE_VESSEL) and isinstance(value, Mapping) and start <= t <= end:
+                    if "after_g" in value:
+                        taken = float(value["before_g"]) - float(value["after_g"])
+                        yield _VesselChange(int(value["since"]), t, taken)
+                    else:
+                        self._miss(f"the change of the permeate vessel in {phase.path} was not finished")
 
     def _circuit(self, end: int) -> float | None:
         """What the circuit took up, in g: by the plant's constants, or else by what the phases put down."""

@@ -110,6 +110,8 @@ class Gathering:
                 self._stand(body["alarm"], event, body["new"] not in _QUIET)
             case Kind.INTERLOCK_TRIPPED | Kind.INTERLOCK_RESET:
                 self._stand(body["interlock"], event, event.kind is Kind.INTERLOCK_TRIPPED)
+            case Kind.INTERLOCK_BYPASSED | Kind.INTERLOCK_BYPASS_ENDED:
+                self._stand(f"{body['interlock']} bypass", event, event.kind is Kind.INTERLOCK_BYPASSED)
 
     def _stand(self, name: str, event: Event, stands: bool) -> None:
         self._standing.pop(name, None)
@@ -205,6 +207,9 @@ _LISTS: Final = {
     Kind.ALARM_STATE: "alarms",
     Kind.INTERLOCK_TRIPPED: "interlocks",
     Kind.INTERLOCK_RESET: "interlocks",
+    Kind.INTERLOCK_BYPASSED: "interlocks",
+    Kind.INTERLOCK_BYPASS_ENDED: "interlocks",
+    Kind.INTERLOCK_PASSED: "interlocks",
     Kind.SAFE_STATE: "safe_states",
     Kind.LOOP_CHANGED: "loops",
     Kind.MODE_CHANGED: "takeovers",
@@ -233,6 +238,9 @@ _NEEDED: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.ALARM_STATE: ("alarm", "old", "new", "priority", "text"),
     Kind.INTERLOCK_TRIPPED: ("interlock", "cause"),
     Kind.INTERLOCK_RESET: ("interlock",),
+    Kind.INTERLOCK_BYPASSED: ("interlock", "reason", "duration_s"),
+    Kind.INTERLOCK_BYPASS_ENDED: ("interlock", "reason"),
+    Kind.INTERLOCK_PASSED: ("interlock", "cause"),
     Kind.SAFE_STATE: ("unit", "why", "reached", "not_reached"),
     Kind.LOOP_CHANGED: ("loop", "mode", "setpoint", "unit", "reason"),
     Kind.STATE_CHANGED: ("old", "new", "command", "reason"),
@@ -249,6 +257,8 @@ _DEEDS: Final = {
     Kind.COMMAND_INTENT: "commanded an actuator",
     Kind.COMMAND_REFUSED: "gave a command that was refused",
     Kind.INTERLOCK_RESET: "reset an interlock",
+    Kind.INTERLOCK_BYPASSED: "bypassed an interlock",
+    Kind.INTERLOCK_BYPASS_ENDED: "ended the bypass of an interlock",
     Kind.LOOP_CHANGED: "changed a loop",
     Kind.MODE_CHANGED: "changed a mode",
     Kind.SIGNATURE: "signed",

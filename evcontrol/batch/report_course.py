@@ -177,9 +177,18 @@ def _cause(event: Event) -> str:
 def _happened(event: Event) -> str:
     if event.kind is Kind.ALARM_STATE:
         return str(event.body["new"])
-    if event.kind is Kind.INTERLOCK_RESET:
-        return "reset"
+    if event.kind is Kind.INTERLOCK_BYPASSED:
+        return f"BYPASSED for {event.body['duration_s']:g} s"
+    if event.kind in _INTERLOCK_WORDS:
+        return _INTERLOCK_WORDS[event.kind]
     return "tripped, first out" if event.body.get("first_out") else "tripped"
+
+
+_INTERLOCK_WORDS = {
+    Kind.INTERLOCK_RESET: "reset",
+    Kind.INTERLOCK_BYPASS_ENDED: "bypass ended",
+    Kind.INTERLOCK_PASSED: "would have tripped, bypassed",
+}
 
 
 def _reached(event: Event) -> str:

@@ -92,6 +92,7 @@ def _balance(balance: LiquidBalance, mark: Markup) -> Markup:
         ("Out", "gain of the permeate balance", "", _figure(balance.permeate_g, "g")),
         ("Out", "gain of the retentate balance", "", _figure(balance.retentate_g, "g")),
         ("Out", "taken up by the circuit", "", _figure(balance.circuit_g, "g")),
+        ("Out", "samples of the retentate", "", _figure(balance.sampled_g, "g")),
         ("In less Out", _compared(total), "", _figure(total.difference_g if total else None, "g")),
         ("Feed", "by the retentate balance", "", _figure(feed.found_g if feed else None, "g")),
         (

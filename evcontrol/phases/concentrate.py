@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from evcontrol.phases import circuit, dosing, weights
+from evcontrol.expression import Condition
+from evcontrol.phases import circuit, dosing, permeate_vessel, weights
 from evcontrol.phases.flush import CROSS_FLOW, FILTRATION_ACTUATORS, FILTRATION_TAGS, TMP
 from evcontrol.phases.water import density
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext
@@ -59,6 +60,7 @@ class Concentrate(Phase):
         Argument("mass", ArgumentKind.NUMBER, "mass of retentate to reach, hold-up included", "g", "", low=1.0),
         CROSS_FLOW,
         TMP,
+        permeate_vessel.FULL,
     )
 
     @classmethod
@@ -88,18 +90,17 @@ class Concentrate(Phase):
                 f"the end point would leave {left:.0f} g in the vessel, and the pump needs {least:.0f} g: "
                 "concentrate less, or load more"
             )
+        if permeate_vessel.under_way(context, start):
+            start = await permeate_vessel.change(context, start, permeate_vessel.RETENTATE)
         start = await weights.settle(context, start, weights.RETENTATE)
         await context.pause_point()
 
-        balances_agree = weights.guard(context, start)
-
         def show() -> None:
-            balances_agree()
             weight = context.reading("RETENTATE").value
             if not math.isnan(weight):
                 context.show_tag("VCF", start["total_g"] / max(1.0, weight + hold_up))
 
-        await filter_to_weight(context, "WT_RET", start["target_g"], rising=False, show=show)
+        start = await filter_to_weight(context, "WT_RET", start, show=show)
         await context.for_seconds(FILL_S, "weights come to rest")
         weights.confirm(context, start)
         await context.result("VCF", round(start["total_g"] / total_g(context), 3), "x")
@@ -122,6 +123,7 @@ class Diafilter(Phase):
         Argument("until", ArgumentKind.CONDITION, "end point before that, by conductivity", default=""),
         CROSS_FLOW,
         TMP,
+        permeate_vessel.FULL,
     )
 
     async def running(self) -> None:
@@ -135,10 +137,12 @@ class Diafilter(Phase):
             return weights.reference(context, total, context.value("WT_PERM") + context.number("diavolumes") * total)
 
         start = await context.once("start", reference)
+        if permeate_vessel.under_way(context, start):
+            start = await permeate_vessel.change(context, start, permeate_vessel.PERMEATE)
         start = await weights.settle(context, start, weights.PERMEATE)
         await context.pause_point()
         if "done" not in context.progress:
-            await self._exchange(start)
+            start = await self._exchange(start)
             await context.record("done", True)
         await self._make_up(start)
         await context.for_seconds(FILL_S, "weights come to rest")
@@ -150,33 +154,26 @@ class Diafilter(Phase):
         await context.result("conductivity", round(context.value("CT"), 3), "mS/cm")
         await circuit.rest(context)
 
-    async def _exchange(self, start: dict[str, float]) -> None:
+    async def _exchange(self, start: dict[str, float]) -> dict[str, float]:
+        """Filter with the buffer following; the reference at its end."""
         context = self.context
-        target = start["target_g"]
         wanted = context.number("diavolumes") * start["total_g"]
         await self._open_buffer(start["fq_ml"] + wanted / density(context.value("TT")) * 1.02 + BUFFER_SPARE_ML)
-
-        balances_agree = weights.guard(context, start)
         buffer_flows = dosing.flowing(context, circuit.FEED)
         lowest = start["ret_g"] - max(LOW_G, LOW_SHARE * start["total_g"])
+        perm_g = start["perm_g"]
 
         def show() -> None:
-            balances_agree()
             buffer_flows()
             if context.reading("WT_RET").value < lowest:
                 raise HoldRequiredError(f"the buffer does not follow: the retentate is below {lowest:.0f} g")
             weight = context.reading("WT_PERM").value
             if not math.isnan(weight):
-                context.show_tag("DV", (weight - start["perm_g"]) / start["total_g"])
+                begun = float(context.progress["start"].get("perm_g", perm_g))
+                context.show_tag("DV", (weight - begun) / start["total_g"])
 
-        context.start_loop(circuit.WEIGHT_LOOP, start["ret_g"])
-        end_point = context.arguments["until"]
-        if end_point is None:
-            await filter_to_weight(context, "WT_PERM", target, rising=True, show=show)
-        else:
-            await circuit.filter_at(context, context.number("tmp"))
-            await context.until(end_point, unless=lambda: context.reading("WT_PERM").value >= target, show=show)
-            await circuit.end_filtering(context)
+        until, follow = context.arguments["until"], start["ret_g"]
+        return await filter_to_weight(context, "WT_PERM", start, show=show, until=until, follow_g=follow)
 
     async def _make_up(self, start: dict[str, float]) -> None:
         """Let the buffer bring the retentate back to its weight, and shut it."""
@@ -197,9 +194,49 @@ class Diafilter(Phase):
 
 
 async def filter_to_weight(
-    context: PhaseContext, tag: str, target: float, *, rising: bool, show: Callable[[], None]
+    context: PhaseContext,
+    tag: str,
+    start: dict[str, float],
+    *,
+    show: Callable[[], None],
+    until: Condition | None = None,
+    follow_g: float | None = None,
+) -> dict[str, float]:
+    """Filter until a balance (rising permeate, falling retentate) is at its target or, before that, ``until`` holds.
+
+    A full permeate vessel is changed on the way; nothing moves by weight meanwhile. With ``follow_g`` buffer keeps the
+    retentate at that weight (g) while it filters. Returns the reference at the end.
+    """
+    target_on = permeate_vessel.PERMEATE if tag == "WT_PERM" else permeate_vessel.RETENTATE
+    while True:
+        balances_agree = weights.guard(context, start)
+
+        def look(balances_agree: Callable[[], None] = balances_agree) -> None:
+            balances_agree()
+            show()
+            if permeate_vessel.is_full(context):
+                raise permeate_vessel.VesselFullError
+
+        if follow_g is not None:
+            context.start_loop(circuit.WEIGHT_LOOP, follow_g)
+        try:
+            await _filter(context, tag, start["target_g"], look, until)
+        except permeate_vessel.VesselFullError:
+            await circuit.end_filtering(context)
+            if follow_g is not None:
+                context.stop_loop(circuit.WEIGHT_LOOP)
+                await context.write("stop the buffer", P102_SP=0.0)
+            start = await permeate_vessel.change(context, start, target_on)
+            continue
+        await circuit.end_filtering(context)
+        return start
+
+
+async def _filter(
+    context: PhaseContext, tag: str, target: float, look: Callable[[], None], until: Condition | None
 ) -> None:
-    """Filter until a balance that rises (permeate) or falls (retentate) is at its target, the last of it gently."""
+    """Filter to the target, the last of it gently."""
+    rising = tag == "WT_PERM"
     sign = 1.0 if rising else -1.0
     gentle_from = target - sign * circuit.GENTLE_PART_G
     slow_from = gentle_from - sign * circuit.SLOW_PART_G
@@ -207,19 +244,22 @@ async def filter_to_weight(
     def missing(goal: float) -> float:
         return sign * (goal - context.value(tag))
 
+    if until is not None:
+        await circuit.filter_at(context, context.number("tmp"))
+        await context.until(until, unless=lambda: context.reading(tag).value >= target, show=look)
+        return
     if missing(slow_from) > 0.0:
         await circuit.filter_at(context, context.number("tmp"))
-        await context.until_reaches(tag, slow_from, 0.0, rising=rising, show=show)
+        await context.until_reaches(tag, slow_from, 0.0, rising=rising, show=look)
     if missing(gentle_from) > 0.0:
         await circuit.filter_at(context, context.number("tmp"))
         context.stop_loop(circuit.TMP_LOOP)
         await context.write("less pressure for the last part", PCV101_SP=100.0)
-        await context.until_reaches(tag, gentle_from, circuit.PERMEATE_CLOSING_S, rising=rising, show=show)
+        await context.until_reaches(tag, gentle_from, circuit.PERMEATE_CLOSING_S, rising=rising, show=look)
     if missing(target) > circuit.ACCURACY_G:
         await context.write("less cross-flow for the last part", P101_SP=circuit.GENTLE_FLOW, PCV101_SP=100.0)
         await context.write("permeate open", XV102="open")
-        await context.until_reaches(tag, target, circuit.PERMEATE_CLOSING_S, rising=rising, show=show)
-    await circuit.end_filtering(context)
+        await context.until_reaches(tag, target, circuit.PERMEATE_CLOSING_S, rising=rising, show=look)
 
 
 def hold_up_g(context: PhaseContext) -> float:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from evcontrol.clock import NS
 from evcontrol.phases import culture
 from evcontrol.phases.cells import HOUR_NS
-from evcontrol.procedure.context import HoldRequiredError
+from evcontrol.procedure.context import HoldRequiredError, PhaseContext
 from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
 from evcontrol.procedure.prompts import PromptKind
 from evcontrol.quality import is_bad
@@ -48,6 +48,12 @@ class Hypoxia(Phase):
         await context.result("time to reach it", round((clock.now() - started) / NS / 60.0, 1), "min")
 
 
+MIN_VIABILITY = Argument(
+    "min_viability", ArgumentKind.NUMBER, "viability below which cells are not sheared", "", "0.8", 0.0, 1.0
+)
+COUNT_AGE = Argument("count_age", ArgumentKind.NUMBER, "age at which a viability expires", "h", "120 h", 1.0, 1000.0)
+
+
 class Shear(Phase):
     """Bring the wall shear stress of the fibres' lumen to a value by the recirculation, in steps."""
 
@@ -60,17 +66,15 @@ class Shear(Phase):
         Argument("shear", ArgumentKind.NUMBER, "wall shear stress", "dyn/cm2", low=0.0, high=2.5),
         Argument("steps", ArgumentKind.NUMBER, "steps in which it is raised", "", "4", 1.0, 50.0),
         Argument("step_time", ArgumentKind.NUMBER, "time of each step", "min", "5 min", 0.1, 600.0),
-        Argument(
-            "min_viability", ArgumentKind.NUMBER, "viability below which cells are not sheared", "", "0.8", 0.0, 1.0
-        ),
-        Argument("count_age", ArgumentKind.NUMBER, "age at which a viability expires", "h", "120 h", 1.0, 1000.0),
+        MIN_VIABILITY,
+        COUNT_AGE,
     )
 
     async def running(self) -> None:
         """Look at the viability, then raise the flow."""
         context = self.context
         await culture.keep(context)
-        await self._viable()
+        await check_viability(context)
         per_flow = context.value("SHEAR_PER_FLOW")
         if per_flow <= 0.0:
             raise HoldRequiredError("the recirculation does not shear these cells: they are outside the fibres")
@@ -89,15 +93,16 @@ class Shear(Phase):
         await context.until(near, tolerance_s=culture.TOLERANCE_S)
         await context.result("shear", round(context.value("SHEAR"), 3), "dyn/cm2")
 
-    async def _viable(self) -> None:
-        context = self.context
-        least = context.number("min_viability")
-        viability, at = context.reading("VIABILITY"), context.reading("COUNTED_AT")
-        age = context.rooms.clock.now() / HOUR_NS - at.value
-        if is_bad(viability.quality) or is_bad(at.quality) or age > context.number("count_age"):
-            text = "The last viability is too old. Viability of the cells now (0 to 1)"
-            answer = await context.ask("viability", PromptKind.NUMBER, text, low=0.0, high=1.0)
-            await context.set_tag("VIABILITY", float(answer))
-            await context.set_tag("COUNTED_AT", context.rooms.clock.now() / HOUR_NS)
-        if context.value("VIABILITY") < least:
-            raise HoldRequiredError(f"the viability is {context.value('VIABILITY'):.2f}, below {least:g}: no shear")
+
+async def check_viability(context: PhaseContext) -> None:
+    """Ask for the viability when the last one has expired. Raises HoldRequiredError when it is too low for shear."""
+    least = context.number("min_viability")
+    viability, at = context.reading("VIABILITY"), context.reading("COUNTED_AT")
+    age = context.rooms.clock.now() / HOUR_NS - at.value
+    if is_bad(viability.quality) or is_bad(at.quality) or age > context.number("count_age"):
+        text = "The last viability is too old. Viability of the cells now (0 to 1)"
+        answer = await context.ask("viability", PromptKind.NUMBER, text, low=0.0, high=1.0)
+        await context.set_tag("VIABILITY", float(answer))
+        await context.set_tag("COUNTED_AT", context.rooms.clock.now() / HOUR_NS)
+    if context.value("VIABILITY") < least:
+        raise HoldRequiredError(f"the viability is {context.value('VIABILITY'):.2f}, below {least:g}: no shear")

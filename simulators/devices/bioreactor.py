@@ -232,6 +232,12 @@ class Bioreactor:
         return self.watchdog.left_s(float(self._set["WD_TIME"]))
 
     @property
+    def actuators(self) -> dict[str, float]:
+        """Modes of the loops, and the stirrer in rpm."""
+        modes = {name: float(self._set[name]) for name in ("TIC_MODE", "PHIC_MODE", "DOIC_MODE")}
+        return {**modes, "AGIT": self.process.stirrer.speed}
+
+    @property
     def safe(self) -> bool:
         """Temperature and pH in control, gas on air."""
         return all(self._set[name] == node.safe for name, node in WRITABLE.items() if node.safe is not None)

@@ -196,6 +196,19 @@ class Skid:
         return self.watchdog.left_s(self._setpoint(Holding.WATCHDOG))
 
     @property
+    def actuators(self) -> dict[str, float]:
+        """Where each actuator stands: pumps in rpm, valves in per cent or 0 and 1, selectors by position."""
+        process = self.process
+        return {
+            "P101": process.feed_pump.speed,
+            "P102": process.transfer_pump.speed,
+            "PCV101": process.retentate_valve.position * 100.0,
+            "XV102": process.permeate_valve.position,
+            "INLET": process.inlet.position,
+            "OUTLET": process.outlet.position,
+        }
+
+    @property
     def safe(self) -> bool:
         """Pumps stopped, permeate shut, retentate open, selectors closed."""
         process = self.process

@@ -273,6 +273,16 @@ class Station:
         return self.watchdog.left_s(self._setpoint(Holding.WATCHDOG))
 
     @property
+    def actuators(self) -> dict[str, float]:
+        """Pumps in mL/min as they are driven, selectors by position."""
+        process = self.process
+        return {
+            **{name: pump.rate for name, pump in process.pumps.items()},
+            "MED_FROM": process.med_from.position,
+            "HARV_TO": process.harv_to.position,
+        }
+
+    @property
     def safe(self) -> bool:
         """Feeds stopped, selectors shut, no N2 and no O2, circulation not above its base flow."""
         process = self.process

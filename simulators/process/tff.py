@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from simulators.process.actuators import Motor, Selector, Valve
+from simulators.process.air_hold import AirHold
 from simulators.process.circuit import CircuitParameters, circulate
 from simulators.process.leak import Leak
 from simulators.process.liquid import Liquid, exchange
@@ -53,6 +54,7 @@ class TffProcess:
         self.blockage = 1.0
         self.permeate_leak = Leak()
         self.retentate_leak = Leak()
+        self.air = AirHold()
         self.temperature_degc = self.parameters.ambient_degc
         self.conductivity = 0.0
         self.p_feed = self.p_ret = self.p_perm = 0.0
@@ -176,8 +178,10 @@ class TffProcess:
             self._filter(h, delivery)
 
     def _rest(self, h: float) -> None:
-        """No pressure, no permeate."""
-        self.q_feed = self.q_perm = self.p_feed = self.p_ret = 0.0
+        """No permeate, and no pressure but that of air that was pressed in."""
+        self.q_feed = self.q_perm = 0.0
+        self.air.hold(h, self.retentate_valve.position, flows=False)
+        self.p_feed = self.p_ret = self.air.pressure_pa
         self._settle_permeate_side(h, 0.0)
 
     def _blow_out(self, h: float, delivery: float) -> None:
@@ -189,6 +193,7 @@ class TffProcess:
 
     def _filter(self, h: float, delivery: float) -> None:
         p, ledger = self.parameters, self.ledger
+        self.air.hold(h, self.retentate_valve.position, flows=True)
         viscosity = water_viscosity(self.temperature_degc)
         q_feed, self.p_feed, self.p_ret = circulate(
             delivery * M3,

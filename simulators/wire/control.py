@@ -1,9 +1,11 @@
 """The testers' port: one JSON document per line asks, one per line answers.
 
 ``{"do": "truth"}``, ``{"do": "faults"}``, ``{"do": "begin", "fault": {"kind": ...}, "for_s": 10}``,
-``{"do": "end", "number": 1}``, ``{"do": "end_all"}``. What hands do at the equipment of a whole EV batch:
-``{"do": "inoculate", "viable": 2e8}``, ``{"do": "formulate", "volume_ml": 20}``, ``{"do": "sterile_filter"}``,
-``{"do": "sample", "kind": "pool"}``. An answer is ``{"ok": ...}`` or ``{"error": "one line"}``.
+``{"do": "end", "number": 1}``, ``{"do": "end_all"}``. What hands do at the skid: ``{"do": "change_permeate_vessel"}``,
+``{"do": "press_air", "barg": 0.25}``, ``{"do": "take_sample", "of": "retentate", "volume_ml": 5}``; and at the
+equipment of a whole EV batch: ``{"do": "inoculate", "viable": 2e8}``, ``{"do": "formulate", "volume_ml": 20}``,
+``{"do": "sterile_filter"}``, ``{"do": "sample", "kind": "pool"}`` (what it holds, for a counter), and samples of the
+``culture``. An answer is ``{"ok": ...}`` or ``{"error": "one line"}``.
 """
 
 from __future__ import annotations
@@ -70,6 +72,11 @@ class ControlServer:
             "begin": self._begin,
             "end": self._end,
             "end_all": lambda _: self._faults.end_all(),
+            "change_permeate_vessel": lambda _: self._plant.change_permeate_vessel(),
+            "take_sample": lambda request: self._plant.take_sample(
+                str(request.get("of")), _number(request, "volume_ml")
+            ),
+            "press_air": lambda request: self._plant.press_air(_number(request, "barg")),
         }
 
     @property
