@@ -48,6 +48,7 @@ UNCERTAIN_FROZEN: Final = 0x7F01_0000
 UNCERTAIN_JUMPED: Final = 0x7F02_0000
 UNCERTAIN_CONTRADICTED: Final = 0x7F03_0000
 UNCERTAIN_IMPLAUSIBLE: Final = 0x7F04_0000
+UNCERTAIN_EXPIRED: Final = 0x7F05_0000
 BAD_FROZEN: Final = 0xBF01_0000
 BAD_JUMPED: Final = 0xBF02_0000
 BAD_CONTRADICTED: Final = 0xBF03_0000
@@ -79,6 +80,7 @@ _REASONS: Final[dict[int, str]] = {
     UNCERTAIN_JUMPED: "jumped",
     UNCERTAIN_CONTRADICTED: "contradicted by another sensor",
     UNCERTAIN_IMPLAUSIBLE: "outside what is plausible",
+    UNCERTAIN_EXPIRED: "too old",
     BAD_FROZEN: "frozen",
     BAD_JUMPED: "jumped",
     BAD_CONTRADICTED: "contradicted by another sensor",
@@ -199,6 +201,7 @@ _REASONS: Final[dict[int, str]] = {
 _OPC_UA: Final[dict[int, int]] = {
     GOOD_DYNAMIC: GOOD,
     BAD_STALE: BAD_NO_COMMUNICATION,
+    UNCERTAIN_EXPIRED: 0x4090_0000,  # last usable value
     **dict.fromkeys(
         (UNCERTAIN_FROZEN, UNCERTAIN_JUMPED, UNCERTAIN_CONTRADICTED, UNCERTAIN_IMPLAUSIBLE),
         UNCERTAIN_SENSOR_NOT_ACCURATE,

@@ -18,6 +18,7 @@ class Permission(StrEnum):
     SHELVE = "shelve"  # alarms, for a limited time
     DISABLE = "disable"  # alarms: out of service
     RESET = "reset"  # tripped interlocks
+    BYPASS = "bypass"  # interlocks, for a limited time, with a signature
     SIGN = "sign"
     ADMINISTER = "administer"  # people
 
@@ -36,7 +37,7 @@ _OPERATOR: Final = frozenset(
 ROLES: Final[Mapping[str, frozenset[Permission]]] = MappingProxyType(
     {
         "operator": _OPERATOR,
-        "supervisor": _OPERATOR | {Permission.RESET, Permission.DISABLE},
+        "supervisor": _OPERATOR | {Permission.RESET, Permission.DISABLE, Permission.BYPASS},
         "quality": frozenset({Permission.READ, Permission.SIGN}),
         "engineer": frozenset(
             {Permission.READ, Permission.COMMAND, Permission.ACKNOWLEDGE, Permission.SHELVE, Permission.RESET}

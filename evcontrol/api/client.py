@@ -19,6 +19,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from evcontrol.api import endpoint
+from evcontrol.api.bypass_schema import BypassRequest, CauseView
 from evcontrol.api.schema import (
     Acknowledgement,
     Acknowledgements,
@@ -43,7 +44,6 @@ from evcontrol.api.schema import (
     Reconciliation,
     RecordVerdict,
     ReportMade,
-    Series,
     ServiceChange,
     Session,
     Shelving,
@@ -55,8 +55,8 @@ from evcontrol.api.schema import (
     TagCommand,
     User,
     WithReason,
-    unpack_series,
 )
+from evcontrol.api.series import Series, unpack_series
 
 T = TypeVar("T")
 
@@ -205,6 +205,19 @@ class Client:
     async def reset_interlock(self, interlock: str, reason: str) -> None:
         """Reset an interlock whose cause is gone."""
         await self._call(NoneType, "POST", _path("interlocks", interlock, "reset"), WithReason(reason=reason))
+
+    async def bypass_interlock(self, interlock: str, duration_s: float, reason: str, password: str) -> None:
+        """Bypass an interlock for so many seconds of process time: a signature."""
+        body = BypassRequest.model_validate({"duration_s": duration_s, "reason": reason, "password": password})
+        await self._call(NoneType, "POST", _path("interlocks", interlock, "bypass"), _with_secrets(body))
+
+    async def end_bypass(self, interlock: str, reason: str) -> None:
+        """End a bypass before its time."""
+        await self._call(NoneType, "POST", _path("interlocks", interlock, "bypass", "end"), WithReason(reason=reason))
+
+    async def cause_and_effect(self) -> list[CauseView]:
+        """Which interlock brings which actuator where."""
+        return await self._call(list[CauseView], "GET", "/api/cause-and-effect")
 
     # -------------------------------------------------------------------------------------------------------- batches
 

@@ -18,6 +18,7 @@ from evcontrol.access.people import AccessError
 from evcontrol.access.permission import Permission
 from evcontrol.access.session import Session
 from evcontrol.api import views
+from evcontrol.api.history_worker import HistoryWorker
 from evcontrol.api.problem import RefusedError
 from evcontrol.api.schema import Snapshot, Topic
 from evcontrol.api.stream import Body, Hub, Key
@@ -44,15 +45,19 @@ class Desk:
         """Who signed the reconciliation of a batch since the engine was started."""
         self.hub = Hub(engine.image, engine.clock, engine.scanner.next_scan, self.topics)
         self.long_work = asyncio.Semaphore(1)
-        """Reports and history are worked out one at a time, so that they cannot fill the machine."""
+        """Reports are worked out one at a time, so that they cannot fill the machine."""
+        self.history = HistoryWorker(engine.data / "history")
         self._watches: set[_Watch] = set()
         engine.sessions.on_ended = self._session_ended
 
     async def run(self) -> None:
         """Publish the stream and look for sessions that are over, until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._publish(), name="stream")
-            tasks.create_task(self._sweep(), name="sessions")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._publish(), name="stream")
+                tasks.create_task(self._sweep(), name="sessions")
+        finally:
+            self.history.close()
 
     # -- who asks ----------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from evcontrol.access.people import AccessError
 from evcontrol.api.aside import AsideError
 from evcontrol.api.problem import problem_response
 from evcontrol.control.gate import CommandRefusedError
-from evcontrol.control.interlocks import ResetRefusedError
+from evcontrol.control.interlocks import BypassRefusedError, ResetRefusedError
 from evcontrol.history.reader import HistoryError, UnknownTagError
 from evcontrol.journal.store import JournalUnavailableError
 from evcontrol.procedure.prompts import AnswerError
@@ -22,6 +22,7 @@ _REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
     (AccessError, 403, ""),
     (CommandRefusedError, 409, ""),
     (ResetRefusedError, 409, ""),
+    (BypassRefusedError, 409, ""),
     (StartRefusedError, 409, "Remove what stands against it, then try again."),
     (IllegalCommandError, 409, ""),
     (AnswerError, 409, ""),

@@ -150,6 +150,11 @@ def interlocks(engine: Engine) -> list[InterlockView]:
             description=state.spec.description,
             consequence=state.spec.consequence,
             corrective_action=state.spec.corrective_action,
+            bypassed_until=state.bypass.until if state.bypass is not None else 0,
+            bypassed_by=state.bypass.by if state.bypass is not None else "",
+            bypass_reason=state.bypass.reason if state.bypass is not None else "",
+            passed=state.passed,
+            bypass_longest=state.spec.bypass_longest_s,
         )
         for state in engine.interlocks.states()
     ]

@@ -40,6 +40,8 @@ class Field:
         self.clock = clock
         self._next_scan = next_scan
         self._device = {point.tag.name: device.name for device in plant.devices.values() for point in device.points}
+        self.tripped: dict[str, float] = {}
+        """Actuators that interlocks have tripped to a value of their own, which comes before the safe one."""
         self._under_way: Counter[str] = Counter()
         self._ended: dict[str, int] = {}
 
@@ -66,7 +68,8 @@ class Field:
         """The safe state of a unit for what its vessel holds now; an unknown content has the default."""
         spec = self.plant.units[unit]
         content = self.image.text(spec.content_tag)
-        return spec.safe_states.get(content, spec.safe_states[SAFE_DEFAULT])
+        values = spec.safe_states.get(content, spec.safe_states[SAFE_DEFAULT])
+        return {**values, **{tag: value for tag, value in self.tripped.items() if self.plant.unit_of(tag) == unit}}
 
     # -- readings --------------------------------------------------------------------------------------------------
 

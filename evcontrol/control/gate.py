@@ -19,8 +19,9 @@ from evcontrol.control.local import LocalWatch
 from evcontrol.control.modulating import Modulator
 from evcontrol.control.owner import Holder, Mode, Owner, Owners
 from evcontrol.control.passes import GatePass
+from evcontrol.control.permissives import Permissives
 from evcontrol.control.restarts import RestartWatch
-from evcontrol.control.rules import Rules, UnitState
+from evcontrol.control.rules import Lock, Rules, UnitState
 from evcontrol.control.safe import SafeKeeper, SafeReport, SafeRun
 from evcontrol.journal.events import ENGINE, Kind, Origin, ProcessActor
 from evcontrol.journal.store import Journal, JournalUnavailableError
@@ -48,7 +49,8 @@ class Gate:
         self._field = Field(plant, drivers, image, clock, next_scan)
         self._owners = Owners(self._owner_changed)
         self._units = {unit: UnitState() for unit in plant.units}
-        self._rules = Rules(plant, self._field, self._owners, self._units)
+        self._permissives = Permissives(plant, self._field)
+        self._rules = Rules(plant, self._field, self._owners, self._units, self._permissives)
         self._watch = LocalWatch(self._field, self._local_change)
         self._restarts = RestartWatch(plant, image, self._restarted)
         self._locks: dict[str, asyncio.Lock] = {device: asyncio.Lock() for device in plant.devices}
@@ -125,8 +127,8 @@ class Gate:
 
     def holder(self, tag: str) -> Holder:
         """Who may command the tag now."""
-        locks = self._units[self._plant.unit_of(tag)].locks
-        return Holder(Owner.INTERLOCK, next(iter(locks))) if locks else self._owners.holder(tag)
+        locks = self._units[self._plant.unit_of(tag)].locks_on(tag)
+        return Holder(Owner.INTERLOCK, locks[0]) if locks else self._owners.holder(tag)
 
     # -- loops -----------------------------------------------------------------------------------------------------
 
@@ -161,13 +163,42 @@ class Gate:
 
     # -- interlocks and the safe state -----------------------------------------------------------------------------
 
-    def lock(self, unit: str, interlock: str) -> None:
-        """A tripped interlock forbids anything but the unit's safe values."""
-        self._units[unit].locks[interlock] = None
+    def lock(
+        self, unit: str, interlock: str, values: Mapping[str, float] | None = None, whole_unit: bool = True
+    ) -> None:
+        """A tripped interlock forbids anything but the unit's safe values, or holds only the actuators of ``values``.
+
+        ``values`` come before the safe values of these actuators until the interlock is reset.
+        """
+        state = self._units[unit]
+        state.locks[interlock] = Lock(values or {}, whole_unit)
+        self._keep_trips()
+        if state.run is not None and values:
+            state.run.retarget(values, self._field)
 
     def unlock(self, unit: str, interlock: str) -> None:
         """The interlock is reset."""
-        self._units[unit].locks.pop(interlock, None)
+        state = self._units[unit]
+        state.locks.pop(interlock, None)
+        self._keep_trips()
+        if (tripping := state.tripping.pop(interlock, None)) is not None:
+            tripping.cancel()
+
+    def trip(self, unit: str, interlock: str, why: str) -> set[str]:
+        """Bring the actuators that a tripped interlock names to its values, over everything else.
+
+        Returns the batches whose phases had one of them. What is not reached is tried for until the reset.
+        """
+        state = self._units[unit]
+        values = state.locks[interlock].values
+        self._owners.release_loops(values, why)
+        self._modulator.drop(list(values), abandon=True)
+        for group in [group for group in self._groups if values.keys() & group.request.values.keys()]:
+            group.overtake(why)
+        run = SafeRun(unit, dict(values), [why])
+        state.tripping[interlock] = self._spawn(self._reach_and_guard(run), f"trip {interlock}")
+        phases = {self._owners.claims(tag).phase for tag in values}
+        return {gate_pass.batch for name, gate_pass in self._passes.items() if name in phases}
 
     async def make_safe(self, unit: str, why: str, origin: Origin = ENGINE, batch: str = "") -> SafeReport:
         """Bring a unit to its safe state, over everything else, and keep it there until :meth:`release_safe`.
@@ -200,6 +231,10 @@ class Gate:
         reaching = self._units[unit].reaching
         return reaching is not None and not reaching.done()
 
+    def lacks(self, unit: str) -> list[str]:
+        """The actuators that are not read to be where they are safe."""
+        return [tag for tag, value in self._field.safe_values(unit).items() if not self._field.agrees(tag, value)]
+
     def is_safe_held(self, unit: str) -> bool:
         """Whether only safe values may be written to the unit."""
         return self._units[unit].held
@@ -208,13 +243,14 @@ class Gate:
         """A stage of the scan: see what restarted, and what was changed by somebody else."""
         self._restarts.look()
         self._watch.look()
+        self._permissives.look(scan.t)
 
     async def close(self) -> None:
         """End all tasks; commands under way end with their outcome journalled."""
         for group in list(self._groups):
             group.overtake("the engine stopped")
         for state in self._units.values():
-            for task in (state.reaching, state.guardian):
+            for task in (state.reaching, state.guardian, *state.tripping.values()):
                 if task is not None:
                     task.cancel()
         await self._modulator.close()
@@ -270,6 +306,19 @@ class Gate:
             state.guardian = self._spawn(self._safe.guard(run), f"guard {run.unit}")
         self._spawn(self._flush_later(), "flush")
         return report
+
+    async def _reach_and_guard(self, run: SafeRun) -> SafeReport:
+        report = await self._safe.reach(run)
+        if not report.complete:
+            await self._safe.guard(run)
+        return report
+
+    def _keep_trips(self) -> None:
+        """The values of all trips; of two for one actuator the first stays."""
+        self._field.tripped = {}
+        for state in self._units.values():
+            for lock in state.locks.values():
+                self._field.tripped = {**lock.values, **self._field.tripped}
 
     async def _flush_later(self) -> None:
         try:

@@ -24,12 +24,26 @@ class ResetRefusedError(Exception):
     """An interlock that cannot be reset now; one line that says why."""
 
 
+class BypassRefusedError(Exception):
+    """A bypass that cannot be; one line that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bypass:
+    """Until when an interlock does not trip (process time, UTC ns), who wanted that, and why."""
+
+    until: int
+    by: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class InterlockState:
     """How an interlock stands.
 
     ``since`` is the process time (UTC ns) of the trip, 0 when not tripped. ``first_out`` stays until all interlocks of
-    the unit are reset. ``watching`` is false while ``only_while`` is not true.
+    the unit are reset. ``watching`` is false while ``only_while`` is not true. ``passed`` is what would have tripped it
+    if it were not bypassed.
     """
 
     spec: InterlockSpec
@@ -38,6 +52,8 @@ class InterlockState:
     since: int
     first_out: bool
     watching: bool
+    bypass: Bypass | None = None
+    passed: str = ""
 
 
 class Interlocks:
@@ -55,22 +71,28 @@ class Interlocks:
         self._interlocks = {name: _Interlock(spec, plant.symbols) for name, spec in plant.interlocks.items()}
         self._first_trip: dict[str, int] = {}
         self.on_trip: Callable[[InterlockSpec, str], None] = lambda spec, cause: None
+        self.on_release: Callable[[InterlockSpec], None] = lambda spec: None
 
     def evaluate(self, scan: Scan) -> None:
         """Look at every interlock with the readings of this scan; trip, or release what is not latched."""
         for interlock in self._interlocks.values():
+            if interlock.bypass is not None and scan.t >= interlock.bypass.until:
+                self._end_bypass(interlock, INTERLOCK, "its time is over")
             cause = interlock.look(self._image.resolve, scan.t)
             if interlock.tripped:
-                if not interlock.spec.latched and not interlock.would_trip:
+                if not interlock.spec.latched and (interlock.bypass is not None or not interlock.would_trip):
                     self._release(interlock)
                     self._journal.append_safety(Kind.INTERLOCK_RESET, INTERLOCK, _reset_body(interlock, "by itself"))
+                    self.on_release(interlock.spec)
+            elif interlock.bypass is not None:
+                self._pass(interlock, cause)
             elif cause:
                 self._trip(interlock, cause, scan.t)
 
     def states(self) -> list[InterlockState]:
         """Every interlock in the order of the plant file."""
         return [
-            InterlockState(i.spec, i.tripped, i.cause, i.since, i.first_out, i.watching)
+            InterlockState(i.spec, i.tripped, i.cause, i.since, i.first_out, i.watching, i.bypass, i.passed)
             for i in self._interlocks.values()
         ]
 
@@ -87,11 +109,47 @@ class Interlocks:
         interlock = self._interlocks[name]
         if not interlock.tripped:
             raise ResetRefusedError(f"interlock {name} is not tripped")
-        if interlock.would_trip:
+        if interlock.would_trip and interlock.bypass is None:
             raise ResetRefusedError(f"interlock {name} cannot be reset: {interlock.describe(self._image.resolve)}")
         await self._journal.record(Kind.INTERLOCK_RESET, origin, _reset_body(interlock, reason))
         if interlock.tripped:
             self._release(interlock)
+            self.on_release(interlock.spec)
+
+    def may_bypass(self, name: str, duration_s: float) -> InterlockSpec:
+        """The interlock, if it may be bypassed for so long now; KeyError, BypassRefusedError."""
+        interlock = self._interlocks[name]
+        longest = interlock.spec.bypass_longest_s
+        if not longest:
+            raise BypassRefusedError(f"interlock {name} may not be bypassed (the plant file gives no bypass_longest)")
+        if not 0.0 < duration_s <= longest:
+            raise BypassRefusedError(f"interlock {name} may be bypassed for {longest:g} s at most; ask for less")
+        if interlock.bypass is not None:
+            raise BypassRefusedError(f"interlock {name} is bypassed already by {interlock.bypass.by}; end that first")
+        return interlock.spec
+
+    async def bypass(self, name: str, until: int, duration_s: float, origin: Origin, reason: str) -> None:
+        """Let an interlock not trip until the process time ``until``; what stands tripped stays so until its reset.
+
+        JournalUnavailableError, and then it is not bypassed.
+        """
+        body = {"interlock": name, "until": until, "duration_s": duration_s, "reason": reason}
+        await self._journal.record(Kind.INTERLOCK_BYPASSED, origin, body)
+        self._interlocks[name].bypass = Bypass(until, origin.actor, reason)
+
+    def end_bypass(self, name: str, origin: Origin, reason: str) -> None:
+        """Let an interlock trip again; KeyError, BypassRefusedError when it is not bypassed."""
+        interlock = self._interlocks[name]
+        if interlock.bypass is None:
+            raise BypassRefusedError(f"interlock {name} is not bypassed")
+        self._end_bypass(interlock, origin, reason)
+
+    def restore_bypass(self, name: str, until: int, by: str, reason: str) -> None:
+        """Take over a bypass that held when the engine ended; its time went on meanwhile."""
+        interlock = self._interlocks[name]
+        interlock.bypass = Bypass(until, by, reason)
+        if not interlock.spec.bypass_longest_s:
+            self._end_bypass(interlock, INTERLOCK, "the plant file does not allow it any more")
 
     def reset_unit(self, unit: str, origin: Origin, reason: str) -> list[str]:
         """Reset all tripped interlocks of a unit whose batch goes on; all or none.
@@ -113,16 +171,28 @@ class Interlocks:
         interlock.trip(cause, since, first_out)
         if first_out:
             self._first_trip[interlock.spec.unit] = since
-        self._gate.lock(interlock.spec.unit, name)
+        self._gate.lock(interlock.spec.unit, name, interlock.spec.trip, interlock.spec.whole_unit)
 
     def _trip(self, interlock: _Interlock, cause: str, t: int) -> None:
         spec = interlock.spec
         # Interlocks that trip in one scan cannot be told apart: all of them are first out.
         interlock.trip(cause, t, first_out=self._first_trip.setdefault(spec.unit, t) == t)
-        self._gate.lock(spec.unit, spec.name)
+        self._gate.lock(spec.unit, spec.name, spec.trip, spec.whole_unit)
         body = {"interlock": spec.name, "cause": cause, "first_out": interlock.first_out}
         self._journal.append_safety(Kind.INTERLOCK_TRIPPED, INTERLOCK, body)
         self.on_trip(spec, cause)
+
+    def _pass(self, interlock: _Interlock, cause: str) -> None:
+        """Tell once what would have tripped a bypassed interlock."""
+        if cause and not interlock.passed:
+            body = {"interlock": interlock.spec.name, "cause": cause}
+            self._journal.append_safety(Kind.INTERLOCK_PASSED, INTERLOCK, body)
+        interlock.passed = cause
+
+    def _end_bypass(self, interlock: _Interlock, origin: Origin, reason: str) -> None:
+        interlock.bypass, interlock.passed = None, ""
+        body = {"interlock": interlock.spec.name, "reason": reason}
+        self._journal.append_safety(Kind.INTERLOCK_BYPASS_ENDED, origin, body)
 
     def _release(self, interlock: _Interlock) -> None:
         unit = interlock.spec.unit
@@ -154,6 +224,8 @@ class _Interlock:
         self.cause = ""
         self.since = 0
         self.first_out = False
+        self.bypass: Bypass | None = None
+        self.passed = ""
 
     def look(self, resolve: Resolve, now: int) -> str:
         """Take a scan in; the cause when the interlock must trip, else empty.
@@ -189,7 +261,7 @@ class _Interlock:
 
     def obstacle(self, resolve: Resolve) -> str:
         """Why the process that tripped cannot go on, in one line; empty when it can."""
-        return "" if self._holds is False else f"{self.spec.name}: {self.describe(resolve)}"
+        return "" if self._holds is False or self.bypass is not None else f"{self.spec.name}: {self.describe(resolve)}"
 
     def _is_watching(self, resolve: Resolve, now: int) -> bool:
         """Unknown counts as true, once the engine has seen it known: before the first readings nothing is watched."""

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from evcontrol.control.field import Field
 from evcontrol.control.owner import Mode, Owner, Owners
 from evcontrol.control.passes import GatePass
+from evcontrol.control.permissives import Permissives
 from evcontrol.control.safe import SafeReport, SafeRun
 from evcontrol.plant.model import OnSilence, Plant
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What a tripped interlock holds: the whole unit or only the actuators of ``values``, which have these values."""
+
+    values: Mapping[str, float]
+    whole_unit: bool
 
 
 @dataclass(slots=True)
@@ -19,21 +28,35 @@ class UnitState:
 
     mode: Mode = Mode.AUTOMATIC
     held: bool = False
-    locks: dict[str, None] = field(default_factory=dict)
+    locks: dict[str, Lock] = field(default_factory=dict)
     passes: list[GatePass] = field(default_factory=list)
     run: SafeRun | None = None
     reaching: asyncio.Task[SafeReport] | None = None
     guardian: asyncio.Task[None] | None = None
+    tripping: dict[str, asyncio.Task[SafeReport]] = field(default_factory=dict)
+    """Interlocks that are bringing their own actuators to the values of their trip."""
+
+    def locks_on(self, tag: str) -> list[str]:
+        """The tripped interlocks that hold a tag."""
+        return [name for name, lock in self.locks.items() if lock.whole_unit or tag in lock.values]
 
 
 class Rules:
     """Looks and decides; changes nothing. Every reason is one line with what to do about it."""
 
-    def __init__(self, plant: Plant, equipment: Field, owners: Owners, units: Mapping[str, UnitState]) -> None:
+    def __init__(
+        self,
+        plant: Plant,
+        equipment: Field,
+        owners: Owners,
+        units: Mapping[str, UnitState],
+        permissives: Permissives,
+    ) -> None:
         self._plant = plant
         self._field = equipment
         self._owners = owners
         self._units = units
+        self._permissives = permissives
 
     def forbids_phase(self, gate_pass: GatePass, tag: str, value: float) -> str:
         """Why a phase may not write a value; empty when it may."""
@@ -77,9 +100,9 @@ class Rules:
             return forbids_now()
         if state.held:
             return f"{tag}: {held(unit)}"
-        if state.locks:
-            return f"{tag}: {locked(unit, state)}"
-        return forbids_now()
+        if locks := state.locks_on(tag):
+            return f"{tag}: {locked(unit, locks)}"
+        return self._permissives.forbids(tag) or forbids_now()
 
     def _is_harmless_button(self, tag: str) -> bool:
         """Whether the tag clears itself and moves nothing: the reset of a device's trips is needed while held."""
@@ -93,13 +116,13 @@ class Rules:
         state, claims = self._units[unit], self._owners.claims(tag)
         if state.held:
             return held(unit)
-        if state.locks:
-            return locked(unit, state)
+        if locks := state.locks_on(tag):
+            return locked(unit, locks)
         if claims.operator:
             return f"{tag} is held by {claims.operator}; return {unit} to automatic first"
         if claims.loop and claims.loop != loop:
             return f"{tag} is held by loop {claims.loop}; stop that loop first"
-        return ""
+        return self._permissives.forbids(tag)
 
     def may_modulate(self, tag: str, value: float) -> bool:
         """Whether the output of the loop that owns the tag may go out."""
@@ -107,7 +130,7 @@ class Rules:
         state = self._units[unit]
         if state.held or self._owners.holder(tag).owner is not Owner.LOOP:
             return False
-        return not state.locks or self._field.safe_values(unit).get(tag) == value
+        return not state.locks_on(tag) or self._field.safe_values(unit).get(tag) == value
 
 
 def held(unit: str) -> str:
@@ -115,6 +138,6 @@ def held(unit: str) -> str:
     return f"{unit} is held in its safe state; restart the batch or release the unit first"
 
 
-def locked(unit: str, state: UnitState) -> str:
-    """What to do about a unit with tripped interlocks."""
-    return f"interlock {', '.join(state.locks)} of {unit} is tripped; remove its cause and reset it first"
+def locked(unit: str, locks: Sequence[str]) -> str:
+    """What to do about what tripped interlocks hold."""
+    return f"interlock {', '.join(locks)} of {unit} is tripped; remove its cause and reset it first"

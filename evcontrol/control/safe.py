@@ -64,6 +64,15 @@ class SafeRun:
     batch: str = ""
     targets: list[_Target] = field(default_factory=list)
 
+    def retarget(self, values: Mapping[str, float], equipment: Field) -> None:
+        """Lead some of its actuators to another value: an interlock tripped meanwhile."""
+        self.values = {tag: values.get(tag, value) for tag, value in self.values.items()}
+        for target in self.targets:
+            if values.get(target.tag, target.value) != target.value:
+                target.value = values[target.tag]
+                target.sight = Sight(equipment, target.tag, target.value)
+                target.awaited = target.proven = False
+
     @property
     def why(self) -> str:
         """All reasons, each once."""

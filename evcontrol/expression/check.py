@@ -12,6 +12,7 @@ from evcontrol.expression.evaluate import number_function
 from evcontrol.expression.model import (
     NUMBER_FUNCTIONS,
     TEST_FUNCTIONS,
+    VOTES,
     Begins,
     Combined,
     Compared,
@@ -26,6 +27,7 @@ from evcontrol.expression.model import (
     Reading,
     Symbol,
     Test,
+    Voted,
 )
 from evcontrol.expression.syntax import (
     Arithmetic,
@@ -215,12 +217,24 @@ class Checker:
     def _test_call(self, node: Call) -> Test:
         if node.function not in TEST_FUNCTIONS:
             raise MistakeError(wording.unknown_function(node.function), node.at)
+        if node.function in VOTES:
+            return self._votes(node)
         argument = _only_argument(node)
         if node.function == "rising":
             return Begins(self.test(argument))
         if not isinstance(argument, Name):
             raise MistakeError(f"{node.function}() takes the name of one tag", argument.at)
         return QualityTest(self._symbol(argument), good=node.function == "good")
+
+    def _votes(self, node: Call) -> Test:
+        if len(node.arguments) < 3:
+            raise MistakeError(f"{node.function}() takes how many are needed, and two or more conditions", node.at)
+        first, *conditions = node.arguments
+        most = len(conditions)
+        needed = first.value if isinstance(first, Number) and not first.unit else math.nan
+        if needed not in range(1, most + 1):
+            raise MistakeError(f"{node.function}() begins with how many are needed: 1 to {most} of {most}", first.at)
+        return Voted(node.function, int(needed), tuple(_each(self.test, conditions)))
 
 
 def _each(check: Callable[[A], B], items: Iterable[A]) -> list[B]:

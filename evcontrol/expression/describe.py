@@ -17,6 +17,7 @@ from evcontrol.expression.model import (
     Read,
     Resolve,
     Test,
+    Voted,
     reads,
 )
 from evcontrol.expression.syntax import write
@@ -50,7 +51,7 @@ class _Part:
     compound: bool = False
 
 
-def _part(test: Test, timers: Timers, resolve: Resolve) -> _Part:
+def _part(test: Test, timers: Timers, resolve: Resolve) -> _Part:  # noqa: PLR0911 - one for each kind of test
     match test:
         case Compared():
             return _compared(test, resolve)
@@ -69,6 +70,9 @@ def _part(test: Test, timers: Timers, resolve: Resolve) -> _Part:
             return _Part(f"{test.symbol.name} is {wanted}", f"now {quality_text(quality)}")
         case Lasting():
             return _lasting(test, timers, resolve)
+        case Voted():
+            votes = [_embedded(_part(member, timers, resolve)) for member in test.tests]
+            return _Part(f"{test.word} {test.needed} of {len(votes)}: {'; '.join(votes)}", compound=True)
 
 
 def _embedded(part: _Part) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from math import isnan, nan
+from statistics import median
 from typing import Final
 
 from evcontrol.expression.model import (
@@ -24,6 +25,7 @@ from evcontrol.expression.model import (
     Read,
     Resolve,
     Test,
+    Voted,
 )
 from evcontrol.quality import UNCERTAIN, is_bad, is_good
 from evcontrol.units import converter
@@ -62,7 +64,7 @@ def number_function(numeric: Numeric, *, only_good: bool) -> NumberFunction:
             return _OPERATIONS[numeric.operation](*operands)
 
 
-def test_function(test: Test, timers: Timers) -> TestFunction:
+def test_function(test: Test, timers: Timers) -> TestFunction:  # noqa: PLR0911 - one for each kind of test
     """The function that decides a condition, with state of its own; the timers are entered into ``timers``."""
     match test:
         case Compared():
@@ -82,6 +84,8 @@ def test_function(test: Test, timers: Timers) -> TestFunction:
         case QualityTest():
             name, wanted = test.symbol.name, is_good if test.good else is_bad
             return lambda resolve, now: wanted(resolve(name)[1])
+        case Voted():
+            return _voted(test, [test_function(member, timers) for member in test.tests])
 
 
 def _read_good(name: str) -> NumberFunction:
@@ -112,6 +116,16 @@ def _extreme(choose: Callable[[list[float]], float], operands: tuple[NumberFunct
     return extreme
 
 
+def _median(*operands: NumberFunction) -> NumberFunction:
+    """The median of those that are known, of which there must be two."""
+
+    def middle(resolve: Resolve) -> float:
+        values = [value for operand in operands if not isnan(value := operand(resolve))]
+        return median(values) if len(values) > 1 else nan
+
+    return middle
+
+
 _OPERATIONS: Final[dict[str, Callable[..., NumberFunction]]] = {
     "+": lambda left, right: lambda resolve: left(resolve) + right(resolve),
     "-": lambda left, right: lambda resolve: left(resolve) - right(resolve),
@@ -121,6 +135,7 @@ _OPERATIONS: Final[dict[str, Callable[..., NumberFunction]]] = {
     "abs": lambda operand: lambda resolve: abs(operand(resolve)),
     "min": lambda *operands: _extreme(min, operands),
     "max": lambda *operands: _extreme(max, operands),
+    "median": _median,
 }
 
 _COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
@@ -162,6 +177,28 @@ def _combined(members: list[TestFunction], *, deciding: bool) -> TestFunction:
         return None if None in states else not deciding
 
     return combine
+
+
+def _voted(test: Voted, members: list[TestFunction]) -> TestFunction:
+    def vote(resolve: Resolve, now: int) -> bool | None:
+        states = [member(resolve, now) for member in members]
+        return count_votes(test.word, test.needed, states)
+
+    return vote
+
+
+def count_votes(word: str, needed: int, states: list[bool | None]) -> bool | None:
+    """What a vote comes to; see :class:`~evcontrol.expression.model.Voted`."""
+    yes, unknown = states.count(True), states.count(None)
+    match word:
+        case "votes_bad_trips":
+            return yes + unknown >= needed
+        case "votes_degraded":
+            return None if unknown == len(states) else yes >= max(1, needed - unknown)
+        case _:
+            if yes >= needed:
+                return True
+            return None if yes + unknown >= needed else False
 
 
 def _lasting(inner: TestFunction, duration: int, timer: Timer) -> TestFunction:

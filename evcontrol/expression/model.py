@@ -32,8 +32,9 @@ class Reading(NamedTuple):
 Resolve = Callable[[str], Reading]
 """Gives the present reading of a name."""
 
-NUMBER_FUNCTIONS: Final = frozenset({"abs", "min", "max"})
-TEST_FUNCTIONS: Final = frozenset({"rising", "good", "bad"})
+NUMBER_FUNCTIONS: Final = frozenset({"abs", "min", "max", "median"})
+VOTES: Final = frozenset({"votes", "votes_bad_trips", "votes_degraded"})
+TEST_FUNCTIONS: Final = frozenset({"rising", "good", "bad"}) | VOTES
 
 # Compared by identity: two alike timers in one expression are two timers.
 
@@ -64,7 +65,7 @@ class Converted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Computed:
-    """An operation (``+ - * /``, ``neg``, ``abs``, ``min``, ``max``) on operands whose units fit."""
+    """An operation (``+ - * /``, ``neg``, ``abs``, ``min``, ``max``, ``median``) on operands whose units fit."""
 
     operation: str
     operands: tuple[Numeric, ...]
@@ -125,7 +126,20 @@ class QualityTest:
     good: bool
 
 
-Test: TypeAlias = Compared | Combined | Contrary | Lasting | Begins | QualityTest
+@dataclass(frozen=True, slots=True, eq=False)
+class Voted:
+    """Whether at least ``needed`` of the tests of redundant sensors are True; ``word`` says what an unknown one is.
+
+    ``votes``: it stays unknown, and the whole with it where it would decide. ``votes_bad_trips``: a vote for True.
+    ``votes_degraded``: left out, and each one less is needed, down to one (2oo3 becomes 1oo2, then 1oo1).
+    """
+
+    word: str
+    needed: int
+    tests: tuple[Test, ...]
+
+
+Test: TypeAlias = Compared | Combined | Contrary | Lasting | Begins | QualityTest | Voted
 
 
 def reads(numeric: Numeric) -> Iterator[Read]:

@@ -28,6 +28,7 @@ from evcontrol.plant.model import (
     LoopSpec,
     ModuleSpec,
     OnSilence,
+    PermissiveSpec,
     Plant,
     RateSpec,
     ReconcileSpec,
@@ -43,6 +44,7 @@ from evcontrol.plant.schema import (
     InterlockSection,
     LoopSection,
     ModuleSection,
+    PermissiveSection,
     PlantFile,
     TagSection,
     TakeOverSection,
@@ -137,7 +139,13 @@ class _Loader:
             internal=frozenset(self._internal() | {tag.name for tag in links}),
             units={name: self._unit(name, s, symbols, tags, writes) for name, s in self._file.units.items()},
             loops={name: self._loop(name, s, tags, writes) for name, s in self._file.loops.items()},
-            interlocks={name: self._interlock(name, s, symbols) for name, s in self._file.interlocks.items()},
+            interlocks={
+                name: self._interlock(name, s, symbols, tags, writes) for name, s in self._file.interlocks.items()
+            },
+            permissives={
+                name: self._permissive(name, s, symbols, writes) for name, s in self._file.permissives.items()
+            },
+            expiries=self._expiries(),
             alarms={name: self._alarm(name, s, symbols) for name, s in self._file.alarms.items()},
             checks=self._checks(tags, symbols),
             modules={name: _module(name, section) for name, section in self._file.modules.items()},
@@ -204,6 +212,14 @@ class _Loader:
         if not self._mistakes and (wrong := misfit(tag)):
             self._wrong(where, f"tag {name!r} tells of a link: {wrong}")
         return tag
+
+    def _expiries(self) -> dict[str, float]:
+        expiries = {name: s.expires for name, s in self._file.tags.items() if s.expires is not None}
+        for name in expiries:
+            if not self._file.tags[name].internal:
+                what = f"tag {name!r} is read anew each scan: only an internal tag expires"
+                self._wrong(("tags", name, "expires"), what)
+        return expiries
 
     def _internal(self) -> set[str]:
         return {name for name, section in self._file.tags.items() if section.internal}
@@ -456,8 +472,21 @@ class _Loader:
             description=section.description,
         )
 
-    def _interlock(self, name: str, section: InterlockSection, symbols: Mapping[str, Symbol]) -> InterlockSpec:
-        unit = self._owner_unit(("interlocks", name), name)
+    def _interlock(
+        self,
+        name: str,
+        section: InterlockSection,
+        symbols: Mapping[str, Symbol],
+        tags: TagTable,
+        writes: Mapping[str, WriteSpec],
+    ) -> InterlockSpec:
+        where: Where = ("interlocks", name)
+        unit = self._owner_unit(where, name)
+        for tag in section.trip:
+            if tag.partition(".")[0] != unit:
+                self._wrong((*where, "trip", tag), f"{tag!r} is not an actuator of {unit}, which {name} trips")
+        if not section.whole_unit and not section.trip:
+            self._wrong((*where, "whole_unit"), f"{name!r} trips nothing: name its actuators in trip")
         self._condition(("interlocks", name, "when"), section.when, symbols)
         if section.only_while:
             self._condition(("interlocks", name, "only_while"), section.only_while, symbols)
@@ -471,6 +500,23 @@ class _Loader:
             description=section.description,
             consequence=section.consequence,
             corrective_action=section.corrective_action,
+            trip=self._safe_state((*where, "trip"), section.trip, tags, writes),
+            whole_unit=section.whole_unit,
+            bypass_longest_s=section.bypass_longest,
+        )
+
+    def _permissive(
+        self, name: str, section: PermissiveSection, symbols: Mapping[str, Symbol], writes: Mapping[str, WriteSpec]
+    ) -> PermissiveSpec:
+        where: Where = ("permissives", name)
+        unit = self._owner_unit(where, name)
+        self._condition((*where, "when"), section.when, symbols)
+        for tag in section.commands:
+            if tag not in writes:
+                what = f"{tag!r} is not a tag that can be written{nearest(tag, writes)}"
+                self._wrong((*where, "commands"), what)
+        return PermissiveSpec(
+            name, unit, section.when, section.commands, section.description, section.corrective_action
         )
 
     def _alarm(self, name: str, section: AlarmSection, symbols: Mapping[str, Symbol]) -> AlarmSpec:

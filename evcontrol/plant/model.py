@@ -191,10 +191,12 @@ class LoopSpec:
 
 @dataclass(frozen=True, slots=True)
 class InterlockSpec:
-    """A condition that trips a unit to its safe state and holds its phase.
+    """A condition that trips a unit to its safe state and holds its phase, or only some of its actuators.
 
     While ``while_`` (an expression, empty = always) is not true the interlock does not look. An unknown condition trips
-    after ``tolerance_s`` of process time.
+    after ``tolerance_s`` of process time. ``trip`` gives actuators a value that comes before their safe value; unless
+    ``whole_unit`` they alone are tripped. It may be bypassed for at most ``bypass_longest_s`` of process time (0: not
+    at all).
     """
 
     name: str
@@ -205,6 +207,21 @@ class InterlockSpec:
     latched: bool
     description: str
     consequence: str
+    corrective_action: str
+    trip: Mapping[str, float] = field(default_factory=dict)
+    whole_unit: bool = True
+    bypass_longest_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PermissiveSpec:
+    """What must hold before any of ``commands`` may leave its safe value; while unknown it does not hold."""
+
+    name: str
+    unit: str
+    when: str
+    commands: tuple[str, ...]
+    description: str
     corrective_action: str
 
 
@@ -254,6 +271,9 @@ class Plant:
     interlocks: Mapping[str, InterlockSpec]
     alarms: Mapping[str, AlarmSpec]
     checks: Mapping[str, CheckSpec] = field(default_factory=dict)
+    permissives: Mapping[str, PermissiveSpec] = field(default_factory=dict)
+    expiries: Mapping[str, float] = field(default_factory=dict)
+    """For how many seconds of process time a tag of the engine's own counts as known after it was set."""
     modules: Mapping[str, ModuleSpec] = field(default_factory=dict)
     symbols: Mapping[str, Symbol] = field(default_factory=dict)
     """Every tag as a name of the expression language."""

@@ -80,6 +80,7 @@ class TagSection(Section):
     description: str = ""
     decimals: Annotated[int, Field(ge=0, le=9)] = 2
     record: bool = True
+    expires: Annotated[Seconds, Field(gt=0)] | None = None
     on_change: OnChangeSection | None = None
     write: WriteSection | None = None
 
@@ -178,8 +179,20 @@ class InterlockSection(Section):
     only_while: str = ""
     tolerance: Seconds
     latched: bool = True
+    trip: dict[str, Number | str] = {}
+    whole_unit: bool = True
+    bypass_longest: Seconds = 0.0
     description: str
     consequence: str
+    corrective_action: str
+
+
+class PermissiveSection(Section):
+    """One entry of ``permissives:``."""
+
+    when: str
+    commands: tuple[str, ...]
+    description: str
     corrective_action: str
 
 
@@ -285,6 +298,7 @@ class PlantFile(Section):
     tags: dict[str, TagSection]
     loops: dict[str, LoopSection] = {}
     interlocks: dict[str, InterlockSection] = {}
+    permissives: dict[str, PermissiveSection] = {}
     alarms: dict[str, AlarmSection] = {}
     checks: dict[str, CheckSection] = {}
     modules: dict[str, ModuleSection] = {}

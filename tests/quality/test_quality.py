@@ -36,7 +36,7 @@ CHECKED = {
     for severity in ("UNCERTAIN", "BAD")
     for word in ("FROZEN", "JUMPED", "CONTRADICTED", "IMPLAUSIBLE")
 }
-OWN = {"GOOD_DYNAMIC", "BAD_STALE"} | CHECKED
+OWN = {"GOOD_DYNAMIC", "BAD_STALE", "UNCERTAIN_EXPIRED"} | CHECKED
 # fmt: off
 DATA_ACCESS = [
     "GoodClamped", "GoodLocalOverride", "GoodSubNormal", "GoodEdited", "GoodDependentValueChanged",
