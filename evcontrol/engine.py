@@ -26,6 +26,8 @@ from evcontrol.alarms.service import AlarmService
 from evcontrol.alarms.states import AlarmStatus
 from evcontrol.batch.batches import Batches
 from evcontrol.clock import NS, Clock, ClockKind, ScaledClock, VirtualClock
+from evcontrol.control.bypass import BypassService
+from evcontrol.control.expiry import Expiry
 from evcontrol.control.gate import CommandRefusedError, Gate, SafeReport
 from evcontrol.control.interlocks import Interlocks
 from evcontrol.control.loops import LoopMode, Loops
@@ -58,6 +60,8 @@ LINK_REASONS = 10
 """Different reasons of one outage that are journalled: a device that stays away must not fill the journal."""
 HISTORY_BEHIND_S = 3.0
 """Real time by which the history may be behind the readings before the batches are held."""
+DIED_TOLD_S = 5.0
+"""Process time after a start for which the engine's own tag says that the one before died."""
 JOURNAL_RETRY_S = 1.0
 RETENTION_S = 3600.0
 """Process time between two looks at what of the history may go."""
@@ -100,12 +104,15 @@ class Engine:
         self.people = People(data / "people.json", clock)
         self.sessions = Sessions(self.people, clock)
         self.alarm_service = AlarmService(self.alarms, self.people, self.journal, clock)
+        self.bypasses = BypassService(self.interlocks, self.people, self.journal, clock)
+        self.expiry = Expiry(self.image, plant.expiries, self.view.tag_times)
         rooms = Rooms(
             plant, self.image, self.journal, self.gate, self.loops, clock, self.scanner.next_scan, self.view
         )  # fmt: skip
         self.batches = Batches(rooms, self.interlocks, self.blockers, data / "history")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._observed = False
+        self._died_until = 0
         self._journal_retry = 0.0
         self._told_of_links: dict[str, set[tuple[LinkState, str]]] = {}
         self._trouble = ""
@@ -125,10 +132,14 @@ class Engine:
                 for unit in self.plant.units.values()
             },
         }  # fmt: skip
+        died = self._before > 0 and not self.view.stopped_orderly
         await self.journal.record(Kind.ENGINE_STARTED, ENGINE, body)
         if isinstance(self.clock, ScaledClock | VirtualClock):
             self._governor = SpeedGovernor(self.clock, asked_speed, self._speed_limits, self.journal)
         self._restore_tags()
+        self._died_until = self.clock.now() + round(DIED_TOLD_S * NS) if died else 0
+        if "SYS.DIED" in self.plant.internal:
+            self.image.set_internal("SYS.DIED", float(died))
         self._restore_trips_and_alarms()
         for driver in self.drivers.values():
             await driver.start()
@@ -145,6 +156,7 @@ class Engine:
             raise EngineError(
                 f"a batch does not fit this plant file; start with the one it was begun on ({error})"
             ) from None
+        await self._complete_safe_states(died)
         gc.collect()
         gc.freeze()
 
@@ -231,12 +243,14 @@ class Engine:
             driver.on_link = lambda link, name=name: self._link_changed(name, link)
         self.historian.on_gap = self._gap
         self.interlocks.on_trip = self._tripped
+        self.interlocks.on_release = self._released
         self.gate.on_local = self._local
         self.gate.on_restart = self._restarted
         self.scanner.on_failure = self._room_failed
         self.scanner.checks.on_doubt = self._doubted
         self.batches.on_change = self._batch_changed
         self.scanner.stages += [
+            self.expiry.evaluate,
             self.gate.on_scan,
             self.alarms.evaluate,
             self._interlocks,
@@ -270,6 +284,8 @@ class Engine:
             "SYS.SPEED": self.clock.speed,
             "SYS.SCAN_LATE": max(0.0, scan.late_ms),
             "SYS.SCANS_MISSED": float(self.scanner.overruns),
+            "SYS.DIED": float(scan.t < self._died_until),
+            "SYS.BYPASSED": float(sum(1 for state in self.interlocks.states() if state.bypass is not None)),
             "SYS.HISTORY_LAG": self.historian.lag_s,
             "SYS.HISTORY_REFUSED": float(bool(self._history_trouble())),
             "SYS.FORWARD_STATE": forward.state.value,
@@ -361,10 +377,28 @@ class Engine:
 
     def _tripped(self, spec: InterlockSpec, cause: str) -> None:
         why = f"interlock {spec.name}: {cause}"
+        if not spec.whole_unit:
+            self._trip_actuators(spec, why)
+            return
         self.loops.stop_unit(spec.unit, ENGINE, why)
         for run in self.batches.active(spec.unit):
             run.hold(why)
         self._spawn_once(self.gate.make_safe(spec.unit, why), f"make {spec.unit} safe")
+
+    def _trip_actuators(self, spec: InterlockSpec, why: str) -> None:
+        """Trip only what the interlock names; a batch that has one of these actuators cannot go on."""
+        for loop in self.plant.loops.values():
+            if loop.output in spec.trip:
+                self.loops.stop(loop.name, ENGINE, why)
+        batches = self.gate.trip(spec.unit, spec.name, why)
+        for run in self.batches.active(spec.unit):
+            if run.id in batches:
+                run.hold(why)
+
+    def _released(self, spec: InterlockSpec) -> None:
+        """What a trip held elsewhere than where it is safe goes there, while the unit stays in its safe state."""
+        if spec.trip and self.gate.is_safe_held(spec.unit):
+            self._spawn_once(self.gate.make_safe(spec.unit, f"interlock {spec.name} was reset"), f"{spec.unit} safe")
 
     def _local(self, unit: str, tag: str, expected: float, read: float) -> None:
         for run in self.batches.active(unit):
@@ -432,9 +466,21 @@ class Engine:
         for name, trip in self.view.trips.items():
             if name in self.plant.interlocks:
                 self.interlocks.restore(name, trip.cause, trip.since, trip.first_out)
+        for name, bypass in list(self.view.bypasses.items()):
+            if name in self.plant.interlocks:
+                self.interlocks.restore_bypass(name, bypass.until, bypass.by, bypass.reason)
         for name, alarm in self.view.alarms.items():
             if name in self.plant.alarms:
                 self.alarms.restore(name, AlarmStatus(alarm.state), alarm.since, alarm.until)
+
+    async def _complete_safe_states(self, died: bool) -> None:
+        """After the death of an engine: what the watchdogs left elsewhere than where it is safe; then what tripped."""
+        for state in self.interlocks.states():
+            if state.tripped and not state.spec.whole_unit:
+                self.gate.trip(state.spec.unit, state.spec.name, f"interlock {state.spec.name} stands tripped")
+        for unit in self.plant.units:
+            if died and not self.batches.active(unit) and self.gate.lacks(unit):
+                await self.gate.make_safe(unit, "the engine was started after it had died")
 
     async def _observe(self) -> None:
         """Look at the plant before anything is written: until every link is up, or for a bounded time."""

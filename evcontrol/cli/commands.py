@@ -9,7 +9,22 @@ import typer
 
 from evcontrol.api.client import ApiError, EngineGoneError
 from evcontrol.api.endpoint import NoEngineError
-from evcontrol.cli import batch, browse, certificate, check, console, demo, history, nta, record, serve, simulate, user
+from evcontrol.cli import (
+    alarms,
+    batch,
+    browse,
+    certificate,
+    check,
+    console,
+    demo,
+    history,
+    nta,
+    plant,
+    record,
+    serve,
+    simulate,
+    user,
+)
 from evcontrol.cli.fault import DONE, WRONG, CliError
 from evcontrol.cli.log import keep_details
 from evcontrol.cli.output import complain
@@ -33,6 +48,8 @@ app.command()(nta.nta)
 app.add_typer(batch.app, name="batch")
 app.add_typer(record.app, name="record")
 app.add_typer(history.app, name="history")
+app.add_typer(alarms.app, name="alarms")
+app.add_typer(plant.app, name="plant")
 app.add_typer(user.app, name="user")
 app.add_typer(certificate.app, name="certificate")
 

@@ -43,6 +43,9 @@ class Kind(StrEnum):
     LOOP_CHANGED = "loop.changed"  # loop, mode, setpoint, unit, reason
     INTERLOCK_TRIPPED = "interlock.tripped"  # interlock, cause, first_out
     INTERLOCK_RESET = "interlock.reset"  # interlock
+    INTERLOCK_BYPASSED = "interlock.bypassed"  # interlock, until, duration_s, reason
+    INTERLOCK_BYPASS_ENDED = "interlock.bypass_ended"  # interlock, reason
+    INTERLOCK_PASSED = "interlock.passed"  # interlock, cause; it would have tripped
     SAFE_STATE = "safe.state"  # unit, why, reached: [tag], not_reached: [{tag, reason}]
     # alarms
     ALARM_STATE = "alarm.state"  # alarm, old, new, priority, value, unit, text, until, first_out

@@ -41,6 +41,15 @@ class Trip:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingBypass:
+    """A bypass of an interlock: until when (process time, UTC ns), by whom and why."""
+
+    until: int
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class StandingAlarm:
     """State of an alarm, since when, and until when a shelved one is so (process time, UTC ns)."""
 
@@ -78,9 +87,15 @@ class PlantView:
         self.tags: dict[str, Any] = {}
         self.modules: dict[str, ModuleView] = {}
         self.containers: dict[str, dict[str, Any]] = {}
+        self.samples: set[str] = set()
+        """Labels of all samples that were ever taken."""
         self.batches: dict[str, BatchView] = {}
         self.trips: dict[str, Trip] = {}
         """Interlocks that stand tripped."""
+        self.bypasses: dict[str, StandingBypass] = {}
+        """Interlocks that are bypassed."""
+        self.tag_times: dict[str, int] = {}
+        """When each of ``tags`` was set (process time, UTC ns)."""
         self.alarms: dict[str, StandingAlarm] = {}
         """Each alarm that ever changed."""
         self.last_t = 0
@@ -95,6 +110,7 @@ class PlantView:
         if event.kind.partition(".")[0] not in _PEOPLE:
             self.last_t = max(self.last_t, event.t)
         self._batch(event)
+        self._interlock(event)
         body = event.body
         match event.kind:
             case Kind.ENGINE_STARTED:
@@ -103,10 +119,7 @@ class PlantView:
                 self.stopped_orderly = True
             case Kind.PHASE_PROGRESS if body["key"].startswith(TAG_KEY):
                 self.tags[body["key"].removeprefix(TAG_KEY)] = body["value"]
-            case Kind.INTERLOCK_TRIPPED:
-                self.trips[body["interlock"]] = Trip(body["cause"], event.t, body["first_out"])
-            case Kind.INTERLOCK_RESET:
-                self.trips.pop(body["interlock"], None)
+                self.tag_times[body["key"].removeprefix(TAG_KEY)] = event.t
             case Kind.ALARM_STATE:
                 self.alarms[body["alarm"]] = StandingAlarm(body["new"], event.t, body.get("until", 0))
             case Kind.MODULE_INSTALLED:
@@ -116,8 +129,22 @@ class PlantView:
                 )  # fmt: skip
             case Kind.MODULE_CHANGED:
                 self._change_module(body)
+            case Kind.SAMPLE_TAKEN:
+                self.samples.add(body["sample"])
             case Kind.CONTAINER_REGISTERED | Kind.CONTAINER_CHANGED:
                 self.containers.setdefault(body["container"], {}).update(body)
+
+    def _interlock(self, event: Event) -> None:
+        body = event.body
+        match event.kind:
+            case Kind.INTERLOCK_TRIPPED:
+                self.trips[body["interlock"]] = Trip(body["cause"], event.t, body["first_out"])
+            case Kind.INTERLOCK_RESET:
+                self.trips.pop(body["interlock"], None)
+            case Kind.INTERLOCK_BYPASSED:
+                self.bypasses[body["interlock"]] = StandingBypass(body["until"], event.actor, body["reason"])
+            case Kind.INTERLOCK_BYPASS_ENDED:
+                self.bypasses.pop(body["interlock"], None)
 
     def _permeabilities(self, module: str) -> tuple[float | None, float | None]:
         known = self.modules.get(module)

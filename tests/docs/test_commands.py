@@ -98,6 +98,7 @@ def test_the_roles_are_told_as_they_are() -> None:
         "shelve alarms": "shelve",
         "take alarms out of service": "disable",
         "reset interlocks": "reset",
+        "bypass interlocks": "bypass",
         "sign": "sign",
         "administer people": "administer",
     }
