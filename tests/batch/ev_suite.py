@@ -164,7 +164,7 @@ class EvSuite:
     async def _step(self) -> None:
         last = self.clock.now()
         while True:
-            await self.clock.sleep(max(0.5, STEP_S * self.clock.speed))
+            await self._until_next_step()
             now = self.clock.now()
             if self.clock.speed > 1.0:
                 self.sim.pace(STEP_S * self.clock.speed)
@@ -173,6 +173,14 @@ class EvSuite:
             last = now
             for look in self.each_step:
                 look()
+
+    async def _until_next_step(self) -> None:
+        """Wait for a step's time, or until time has become slower meanwhile: on their wires the devices go on then."""
+        speed, left = self.clock.speed, max(0.5, STEP_S * self.clock.speed)
+        while left > 0.0 and self.clock.speed == speed:
+            part = min(left, max(0.5, STEP_S * self.clock.pending_speed))
+            await self.clock.sleep(part)
+            left -= part
 
     def _endpoints(self) -> dict[str, Any]:
         counter = {name: str(self.data / "counter" / name) for name in ("worklists", "exports", "archive")}
