@@ -100,6 +100,13 @@ class InfluxServer:
         """Its own address for a write of the protocol of InfluxDB 2."""
         return "/write?" + urlencode({"db": query["bucket"], "precision": PRECISION[query.get("precision", "ns")]})
 
+    @property
+    def pid(self) -> int:
+        """Its process id while it runs."""
+        if self._process is None:
+            raise RuntimeError("influxd does not run")
+        return self._process.pid
+
     def hang(self) -> None:
         """SIGSTOP: it listens and says nothing."""
         self._signal(signal.SIGSTOP)
