@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from evcontrol.clock import NS
-from evcontrol.history.export import SLICE_NS, to_csv
+from evcontrol.history.export import HOUR_NS, MOST_HOURS, to_csv
 from evcontrol.history.reader import HistoryReader
 from evcontrol.quality import BAD_NOT_CONNECTED
 from tests.history.plant import START, frame, make_tags
 from tests.history.test_reader import write
+
+SLICE_NS = MOST_HOURS * HOUR_NS
+"""Of one tag."""
 
 
 def _csv(directory: Path, tags: list[str], start: int, end: int) -> list[list[str]]:
