@@ -98,9 +98,17 @@ class Alarms:
         """Put an alarm back in service."""
         self._do(self._alarms[name], Happening.PUT_BACK, origin, f"back in service: {reason}")
 
-    def may(self, name: str, happening: Happening) -> bool:
-        """Whether a happening would change the alarm's state now."""
-        return self._alarms[name].after(happening) is not None
+    def check(self, name: str, happening: Happening) -> AlarmStatus:
+        """The state that a happening would lead to now; ValueError, in words, when it leads nowhere."""
+        alarm = self._alarms[name]
+        new = alarm.after(happening)
+        if new is None:
+            raise ValueError(f"alarm {name} is {alarm.status}: it cannot be {happening}")
+        return new
+
+    def is_active(self, name: str) -> bool:
+        """Whether an alarm's condition counts as present and nobody has put it aside; KeyError for an unknown one."""
+        return self._alarms[name].status in ACTIVE
 
     def states(self) -> list[AlarmState]:
         """Every alarm in the order of the plant file."""
@@ -121,9 +129,7 @@ class Alarms:
         self._alarms[name].restore(state, since, until)
 
     def _do(self, alarm: Alarm, happening: Happening, origin: Origin, text: str, until: int = 0) -> None:
-        new = alarm.after(happening)
-        if new is None:
-            raise ValueError(f"alarm {alarm.spec.name} is {alarm.status}: it cannot be {happening}")
+        new = self.check(alarm.spec.name, happening)
         self._journal_owed()
         body = self._body(alarm, alarm.status, text) | {"new": new.value, "until": until}
         self._journal.append(Kind.ALARM_STATE, origin, body)

@@ -122,6 +122,7 @@ def test_every_history_follows_the_standard(history: list[str]) -> None:
                 applies = what != "idle"
                 letter = _by_itself(letter, present, applies)
             assert LETTER[AlarmStatus(bench.status())] == letter
+            assert bench.alarms.is_active("U.HIGH") == (letter in "BC")
         changes = [(e["old"], e["new"]) for e in bench.bodies()]
         assert all(old != new for old, new in changes)
         assert all(a[1] == b[0] for a, b in pairwise(changes))
