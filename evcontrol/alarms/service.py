@@ -15,7 +15,7 @@ from evcontrol.alarms.states import Happening
 from evcontrol.clock import Clock
 from evcontrol.journal.events import Kind, Origin
 from evcontrol.journal.store import Journal
-from evcontrol.plant.model import AlarmSpec
+from evcontrol.plant.alarm_specs import AlarmSpec
 
 
 class AlarmService:
