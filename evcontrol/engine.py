@@ -483,6 +483,9 @@ class Engine:
         for name, alarm in self.view.alarms.items():
             if name in self.plant.alarms:
                 self.alarms.restore(name, AlarmStatus(alarm.state), alarm.since, alarm.until)
+        for name, changed in list(self.view.setpoints.items()):
+            if name in self.plant.alarms:
+                self.alarms.restore_setpoint(name, changed.value, changed.configured)
 
     async def _complete_safe_states(self, died: bool) -> None:
         """After the death of an engine: what the watchdogs left elsewhere than where it is safe; then what tripped."""

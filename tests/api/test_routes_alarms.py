@@ -116,3 +116,34 @@ def test_the_figures_tell_of_what_was_raised(tmp_path: Path) -> None:
             await refused(client.alarm_figures(5, 5), 422, "end after it begins")
 
     serve(tmp_path, work)
+
+
+def test_a_setpoint_is_changed_by_who_may_within_its_range(tmp_path: Path) -> None:
+    async def work(served: Served) -> None:
+        async with served.signed_on("oscar") as operator:
+            await refused(operator.change_alarm_setpoint(FULL, 9_000.0, "a smaller vessel"), 403, "adjust")
+        async with served.signed_on() as client:
+            await refused(client.change_alarm_setpoint(FULL, 12_000.0, "a larger vessel"), 409, "1000 to 11500 g")
+            await refused(client.change_alarm_setpoint("TFF201.LINK_LOST", 1.0, "why not"), 409, "may not be changed")
+            await refused(client.change_alarm_setpoint("TFF201.NONE", 1.0, "why not"), 404, "no alarm")
+            changed = await client.change_alarm_setpoint(FULL, 9_000.0, "a smaller vessel")
+            assert (changed.setpoint, changed.setpoint_unit, changed.setpoint_high) == (9_000.0, "g", 11_500.0)
+            served.sim.process.ledger.permeate.volume_ml = 9_500.0
+            await served.until(lambda: state_of(served) == "unacknowledged")
+        (event,) = served.events(Kind.ALARM_SETPOINT)
+        assert (event.actor, event.body["old"], event.body["new"]) == ("user:olivia", 11_000.0, 9_000.0)
+
+    serve(tmp_path, work)
+
+
+def test_every_alarm_is_told_with_what_it_is_for(tmp_path: Path) -> None:
+    async def work(served: Served) -> None:
+        async with served.signed_on() as client:
+            every = {one.alarm: one for one in await client.alarms(every=True)}
+            assert set(every) == set(served.engine.plant.alarms)
+            full = every[FULL]
+            assert (full.state, full.severity, full.respond_within) == ("normal", "serious", 300.0)
+            assert full.consequence.startswith("The balance overloads")
+            assert await client.alarms() == []
+
+    serve(tmp_path, work)
