@@ -32,7 +32,7 @@ from evcontrol.api.schema import (
 )
 from evcontrol.api.stream import Readings
 from evcontrol.batch import reconcile
-from evcontrol.control.loops import LoopMode, LoopState
+from evcontrol.control.loop import LoopMode, LoopState
 from evcontrol.control.owner import Owner
 from evcontrol.engine import Engine
 from evcontrol.journal.replay import BatchView as Replayed
@@ -130,7 +130,7 @@ def loop_view(state: LoopState) -> LoopView:
         unit=spec.unit,
         mode="manual" if state.mode is LoopMode.OFF else "auto",
         pv=spec.pv,
-        output=spec.output,
+        output=spec.drives,
         setpoint=state.setpoint,
         setpoint_low=spec.setpoint_low,
         setpoint_high=spec.setpoint_high,

@@ -16,6 +16,7 @@ from evcontrol.history.retention import Retention
 from evcontrol.history.target import Target
 from evcontrol.plant.alarm_specs import AlarmSpec
 from evcontrol.plant.sensor_checks import CheckSpec
+from evcontrol.plant.split_range import Span
 from evcontrol.signals import TagTable
 from evcontrol.units import Quantity
 
@@ -159,7 +160,9 @@ class LoopSpec:
 
     ``gain`` is output units per unit of process value; ``ti_s`` and ``td_s`` in process seconds (0 = off);
     ``output_rate`` in output units per process second (0 = unlimited); ``max_scan_s`` is the longest scan (process s)
-    at which the tuning holds: a faster clock is refused.
+    at which the tuning holds: a faster clock is refused. ``output`` is a tag or another loop (cascade), empty with a
+    ``split``. The setpoint in force changes by at most ``setpoint_rate`` per second (0 = at once); with ``ratio_of``
+    the setpoint is multiplied by that tag.
     """
 
     name: str
@@ -179,6 +182,19 @@ class LoopSpec:
     on_bad: FailureAction
     on_bad_value: float
     description: str = ""
+    setpoint_rate: float = 0.0
+    ratio_of: str = ""
+    split: tuple[Span, ...] = ()
+
+    @property
+    def actuators(self) -> tuple[str, ...]:
+        """The tags that it may write; of a loop that sets another's setpoint its name stands here and is no tag."""
+        return tuple(dict.fromkeys(span.tag for span in self.split)) if self.split else (self.output,)
+
+    @property
+    def drives(self) -> str:
+        """What it drives, in words."""
+        return ", ".join(self.actuators)
 
 
 @dataclass(frozen=True, slots=True)
