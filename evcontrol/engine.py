@@ -515,6 +515,8 @@ class Engine:
         for name, driver in self.drivers.items():
             if driver.link.state is not LinkState.READY:
                 yield Limit(1.0, f"{name} is {driver.link.state}")
+        for name, longest_s in self.alarms.longest_scans():
+            yield Limit(longest_s / self.plant.wire_scan_s, name)
         for loop in self.loops.states():
             if loop.mode is not LoopMode.OFF:
                 yield Limit(loop.spec.max_scan_s / self.plant.wire_scan_s, loop.spec.name)

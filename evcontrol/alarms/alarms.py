@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
@@ -21,10 +21,12 @@ from evcontrol.alarms.watch import Watch
 from evcontrol.clock import NS, Clock
 from evcontrol.journal.events import ENGINE, Kind, Origin
 from evcontrol.journal.store import Journal, JournalUnavailableError
-from evcontrol.plant.alarm_specs import AlarmSpec, ExpressionTest
+from evcontrol.plant.alarm_specs import AlarmSpec, ExpressionTest, RateTest
 from evcontrol.plant.model import Plant
 from evcontrol.quality import is_bad
 
+SCANS_OF_RATE: Final = 4
+"""Scans that the window of a rate holds at least."""
 _CODES: Final = {status: code for code, status in enumerate(AlarmStatus)}
 _IS_ACTIVE: Final = np.array([status in ACTIVE for status in AlarmStatus])
 _STANDS: Final = np.array([status not in (AlarmStatus.NORMAL, AlarmStatus.SUPPRESSED) for status in AlarmStatus])
@@ -72,6 +74,7 @@ class Alarms:
         self._group = np.array([groups[alarm.spec.group] for alarm in self._rows], dtype=np.int32)
         """Of each alarm; 0 for none."""
         self._leading = [leading_tag(alarm.spec, self._watch.conditions.get(alarm.row)) for alarm in self._rows]
+        self._rate_alarms = [alarm for alarm in self._rows if isinstance(alarm.spec.test, RateTest)]
         self._owed: deque[Mapping[str, Any]] = deque()
 
     def evaluate(self, scan: Scan) -> None:
@@ -171,6 +174,15 @@ class Alarms:
     def states(self) -> list[AlarmState]:
         """Every alarm in the order of the plant file."""
         return [_state(alarm) for alarm in self._rows]
+
+    def longest_scans(self) -> Iterator[tuple[str, float]]:
+        """For each alarm that applies and needs short scans, its name and the longest one (process s).
+
+        A rate needs readings over half of its window, and more than two of them.
+        """
+        for alarm in self._rate_alarms:
+            if self._watch.applies[alarm.row] and isinstance(alarm.spec.test, RateTest):
+                yield alarm.spec.name, alarm.spec.test.over_s / SCANS_OF_RATE
 
     def standing(self) -> list[AlarmState]:
         """Those that are neither normal nor suppressed by design."""

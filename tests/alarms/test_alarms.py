@@ -17,7 +17,7 @@ from evcontrol.alarms.states import ACTIVE, BACK, SILENCED, TRANSITIONS, WAITING
 from evcontrol.clock import NS
 from evcontrol.journal.events import Kind, Origin
 from evcontrol.journal.store import JournalUnavailableError
-from evcontrol.plant.alarm_specs import AlarmSpec, ExpressionTest, LimitTest
+from evcontrol.plant.alarm_specs import AlarmSpec, ExpressionTest, LimitTest, RateTest
 from evcontrol.quality import BAD_NOT_CONNECTED, GOOD, UNCERTAIN_SENSOR_NOT_ACCURATE
 from tests.alarms.conftest import START_S, Bench, spec
 
@@ -414,3 +414,16 @@ def test_a_setpoint_from_before_holds_unless_the_plant_file_has_changed(bench: M
     assert [state.state.value for state in it.alarms.states()] == ["unacknowledged", "normal", "normal"]
     told = [(e.body["alarm"], e.body["old"], e.body["new"], e.actor) for e in it.events[:2]]
     assert told == [("U.NEWER", 6.0, 8.0, "engine"), ("U.NARROWER", 6.0, 8.0, "engine")]
+
+
+def test_a_rate_that_applies_asks_for_scans_that_it_can_see_a_slope_in(bench: MakeBench) -> None:
+    rate = RateTest("U.P", 1.0, 60.0, 60.0)
+    it = bench(spec(test=rate, while_="U.RUN > 0 rpm", setpoint_unit="psi/min"), spec("U.TOO"))
+    it.scan(1.0)
+    assert list(it.alarms.longest_scans()) == [("U.HIGH", 15.0)]
+    for _ in range(4):
+        it.clock.t += 14 * NS
+        it.scan(it.clock.t / NS)
+    assert it.alarms.is_active("U.HIGH")
+    it.scan(1.0, run=0.0)
+    assert list(it.alarms.longest_scans()) == []

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from evcontrol.api.client import Client
 from evcontrol.api.schema import AlarmView
 from evcontrol.cli.commands import run
 from evcontrol.clock import NS
@@ -118,11 +119,18 @@ def view(name: str, priority: str, state: str, since: int) -> AlarmView:
     )  # fmt: skip
 
 
-class Engine:
+class Engine(Client):
     """The alarms of an engine, and what was asked of it."""
 
     def __init__(self) -> None:
         self.changes: list[tuple[str, float, str]] = []
+        self.signed: list[tuple[str, ...]] = []
+
+    async def remove_alarm(self, alarm: str, reason: str, password: str) -> None:
+        self.signed.append(("remove", alarm, reason, password))
+
+    async def return_alarm(self, alarm: str, reason: str, password: str) -> None:
+        self.signed.append(("return", alarm, reason, password))
 
     async def alarms(self, *, every: bool = False) -> list[AlarmView]:
         standing = [
@@ -141,7 +149,9 @@ class Engine:
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     it = Engine()
     monkeypatch.setattr("evcontrol.cli.alarms.reading", lambda _data, work: asyncio.run(work(it)))
-    monkeypatch.setattr("evcontrol.cli.alarms.signed_on", lambda _data, _user, _stdin, work: asyncio.run(work(it)))
+    monkeypatch.setattr(
+        "evcontrol.cli.alarms.signed_on", lambda _data, _user, _stdin, work, _secret="": asyncio.run(work(it))
+    )
     return it
 
 
@@ -186,3 +196,15 @@ def test_what_cannot_be_sent_is_told(
     assert run(["alarms", "set", *arguments]) != 0
     assert words in capsys.readouterr().err
     assert engine.changes == []
+
+
+@pytest.mark.parametrize("deed", ["remove", "return"])
+def test_an_alarm_goes_out_of_service_and_back_with_the_password_as_its_signature(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], deed: str
+) -> None:
+    monkeypatch.setenv("EVCONTROL_PASSWORD", "a long pass phrase")
+    assert run(["alarms", deed, "U.HIGH", "--reason", "probe is out"]) == 0
+    assert engine.signed == [(deed, "U.HIGH", "probe is out", "a long pass phrase")]
+    assert "U.HIGH is " in capsys.readouterr().out
+    assert run(["alarms", deed, "U.HIGH", "--reason", " "]) != 0
+    assert len(engine.signed) == 1
