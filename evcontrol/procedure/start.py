@@ -1,0 +1,57 @@
+"""What must be so before a batch starts or restarts, and what a start resets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from evcontrol.journal.events import Origin
+from evcontrol.procedure.element import Element
+from evcontrol.procedure.states import Command, State
+
+
+class StartRefusedError(Exception):
+    """A start or restart that the plant does not allow now; every reason in one line."""
+
+    def __init__(self, what: str, reasons: Iterable[str]) -> None:
+        super().__init__(f"{what}: {'; '.join(reasons)}")
+
+
+class StartConditions:
+    """``blockers`` tells in words why a unit cannot start now; ``settle`` resets what a start resets."""
+
+    def __init__(
+        self, batch: str, blockers: Callable[[str], list[str]], settle: Callable[[str, Origin, str], None]
+    ) -> None:
+        self.reconciliation_due = False
+        self._batch = batch
+        self._blockers = blockers
+        self._settle = settle
+
+    def check(self, what: str, units: Iterable[str]) -> None:
+        """Raises StartRefusedError with everything that stands against these units."""
+        reasons = [reason for unit in units for reason in self._blockers(unit)]
+        if reasons:
+            raise StartRefusedError(what, reasons)
+
+    def check_restart(self, element: Element) -> list[str]:
+        """The units that a restart of ``element`` takes up again. Raises StartRefusedError."""
+        what = f"{self._batch} cannot restart"
+        if self.reconciliation_due:
+            sign = f"sign it first: evcontrol batch sign-reconciliation {self._batch}"
+            raise StartRefusedError(what, [f"the engine was away, and its reconciliation is not signed ({sign})"])
+        units = {e.bound.unit for e in element.walk() if e.is_phase and e.state is State.HELD and e.bound.unit}
+        self.check(what, sorted(units))
+        return sorted(units)
+
+    def settle(self, units: Iterable[str], origin: Origin, reason: str) -> None:
+        """Reset what a start resets. Raises StartRefusedError."""
+        for unit in units:
+            self._settle(unit, origin, reason)
+
+
+def check_parent(element: Element, command: Command) -> None:
+    """An element goes on only inside one that runs. Raises StartRefusedError."""
+    parent = element.parent
+    if parent is not None and parent.state is not State.RUNNING:
+        name = parent.path or "the batch"
+        raise StartRefusedError(f"{element.path} cannot {command}", [f"{name} is {parent.state}: {command} that"])
