@@ -1,6 +1,7 @@
-"""The history: readings kept per second, bytes per reading, and how long a trend takes; each beside plain SQLite rows.
+"""The history: readings kept per second, bytes per reading, and how long a trend takes.
 
-Plain rows are ``(tag, t, value, quality)`` with an index by tag and time, written ahead with the same fsync.
+Each beside plain SQLite rows, ``(tag, t, value, quality)`` with an index by tag and time and the same fsync, and beside
+a server of InfluxDB's protocol where one is installed (InfluxDB 1.x: ``influxd``), with a part of the readings.
 """
 
 from __future__ import annotations
@@ -8,22 +9,32 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import http.client
+import os
 import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+import urllib.parse
+import urllib.request
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from evcontrol.clock import NS, LiveClock
+from benchmarks.engine import PLANT, child, wait_for
+from evcontrol.api import endpoint
+from evcontrol.clock import NS, LiveClock, VirtualClock, run_virtual
 from evcontrol.history.cell_blob import TREND
+from evcontrol.history.line import Lines
 from evcontrol.history.month import MonthFile
 from evcontrol.history.reader import HistoryReader
 from evcontrol.history.store import Historian
 from evcontrol.signals import FloatArray, Frame, Tag, TagKind, TagTable
+from tests.batch.ev_suite import EvSuite
+from tests.history.influx_server import INFLUXD, InfluxServer
 
 START = 1_772_323_200 * NS
 WIDE_TAGS = 2000
@@ -32,6 +43,8 @@ TREND_BUCKETS = 2000
 DAY_S = 86_400
 SCANS_AT_ONCE = 2_000
 MONTH = "2026-03.db"
+BUCKET = "bench"
+LINES = 500
 
 
 def main() -> None:
@@ -39,13 +52,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--hours", type=int, default=24, help="length of the signals whose bytes are counted")
     parser.add_argument("--days", type=int, default=30, help="length of the trend")
+    parser.add_argument("--plant-hours", type=float, default=24.0, help="length of the demo plant's own signals")
+    parser.add_argument("--only", choices=("keeping", "bytes", "plant", "trend"), help="one part alone")
     parser.add_argument("--scan", type=float, default=60.0, help="seconds between two scans of the trend's readings")
     arguments = parser.parse_args()
     for name, work in (
         ("keeping", keeping),
         ("bytes", lambda data: sizes(data, arguments.hours)),
+        ("plant", lambda data: plant(data, arguments.plant_hours)),
         ("trend", lambda data: trends(data, arguments.days, arguments.scan)),
     ):
+        if arguments.only not in (None, name):
+            continue
         print(f"-- {name}")
         with tempfile.TemporaryDirectory(prefix="evcontrol-bench-") as directory:
             work(Path(directory))
@@ -67,6 +85,7 @@ def keeping(data: Path) -> None:
         some = max(20, scans // 20)
         used = plain(data / f"{name}.db", frames[:some])
         print(f"  plain rows          {width * some / used:12,.0f} readings, {some / used:10,.0f} frames")
+        beside_influx(data / f"{name} influx", width, frames[:some])
 
 
 def append(directory: Path, width: int, frames: list[Frame]) -> float:
@@ -119,6 +138,45 @@ def plain(path: Path, frames: Iterable[Frame]) -> float:
                 db.executemany("INSERT INTO readings VALUES (?, ?, ?, ?)", rows)
             db.execute("COMMIT")
         return time.process_time() - used
+
+
+def beside_influx(directory: Path, width: int, frames: list[Frame]) -> None:
+    """The same as lines over HTTP: what the server spends, and what lies on its disk."""
+    if INFLUXD is None:
+        print("  InfluxDB            not installed")
+        return
+    with InfluxServer(directory) as server:
+        server.create(BUCKET)
+        lines = influx_lines(width, frames)
+        used = cpu_of(server)
+        for at in range(0, len(lines), LINES):
+            post(server, lines[at : at + LINES])
+        used = cpu_of(server) - used
+    readings = width * len(frames)
+    print(f"  InfluxDB 1.x        {readings / used:12,.0f} readings, {len(frames) / used:10,.0f} frames "
+          "(its own CPU; making the lines is not counted)")  # fmt: skip
+
+
+def influx_lines(width: int, frames: Iterable[Frame]) -> list[bytes]:
+    """Frames as lines."""
+    maker = Lines("bench", simulated=True).frames("group", list(tags_of(width)))
+    return [maker.line(f.t, f.value.tolist(), f.quality.tolist(), {})[0] for f in frames]
+
+
+def post(server: InfluxServer, lines: list[bytes]) -> None:
+    """Write lines into the server."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
+    connection.request("POST", server.where({"bucket": BUCKET, "precision": "ns"}), b"\n".join(lines))
+    answer = connection.getresponse()
+    if answer.status != 204:
+        raise SystemExit(f"InfluxDB answers {answer.status}: {answer.read()[:200]!r}")
+    connection.close()
+
+
+def cpu_of(server: InfluxServer) -> float:
+    """User and system seconds of the server."""
+    fields = Path(f"/proc/{server.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 # -- bytes -------------------------------------------------------------------------------------------------------------
@@ -193,6 +251,76 @@ class Signals:
         return v
 
 
+# -- the demo plant's own signals ------------------------------------------------------------------------------------
+
+
+def plant(data: Path, hours: float) -> None:
+    """Bytes per reading over the demo plant's whole batch, a scan a second, with and without a source time for each."""
+    kept = {name: Kept(data / name) for name in ("the frame's time", "a source time each")}
+    random = np.random.default_rng(3)
+
+    def keep(t: int, wall: int, frames: Sequence[Frame]) -> None:
+        for frame in frames:
+            source = frame.t - random.gamma(2, 2e6, len(frame.index)).astype(np.int64) // 1_000_000 * 1_000_000
+            plain_frame = replace(frame, source_t=None)
+            sourced = replace(frame, source_t=frame.source_t if frame.source_t is not None else source)
+            for one, what in zip(kept.values(), (plain_frame, sourced), strict=True):
+                one.keep(what)
+
+    async def main(clock: VirtualClock) -> int:
+        async with EvSuite(data / "engine", clock, speed=1.0) as suite:
+            for one in kept.values():
+                one.open(suite.plant.tags, clock)
+            suite.engine.historian.keep = keep  # type: ignore[method-assign]
+            run = await suite.start_batch()
+            end = clock.now() + round(hours * 3600 * NS)
+            while clock.now() < end and not run.ended:
+                await suite.engine.scanner.next_scan()
+                await suite.answer_all(run)
+            return len(suite.plant.tags)
+
+    (data / "engine").mkdir()
+    tags = run_virtual(main)
+    for name, one in kept.items():
+        print(f"{one.close():6.2f} bytes/reading with {name} ({one.readings / 1e6:.1f} M readings of {tags} tags)")
+
+
+class Kept:
+    """A month file that is sealed as it grows, with how many readings came in."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir()
+        self.readings = 0
+        self._directory = directory
+        self._waiting: list[Frame] = []
+        self._file: MonthFile | None = None
+
+    def open(self, tags: TagTable, clock: VirtualClock) -> None:
+        """Begin."""
+        self._file = MonthFile(self._directory / MONTH, tags, clock)
+
+    def keep(self, frame: Frame) -> None:
+        """Take a frame in."""
+        self.readings += len(frame.index)
+        self._waiting.append(frame)
+        if len(self._waiting) >= 500:
+            self._write()
+
+    def close(self) -> float:
+        """End, and tell the bytes of all files for each reading."""
+        self._write()
+        if self._file is not None:
+            self._file.close()
+        return sum(path.stat().st_size for path in self._directory.iterdir()) / self.readings
+
+    def _write(self) -> None:
+        if self._file is not None:
+            self._file.write(self._waiting)
+            while self._file.seal():
+                pass
+        self._waiting.clear()
+
+
 # -- trend -------------------------------------------------------------------------------------------------------------
 
 
@@ -224,6 +352,8 @@ def trends(data: Path, days: int, scan_s: float) -> None:
         best, median = min(taken), statistics.median(taken)
         print(f"{name:8} {days} days in {parts} buckets: {best:6.1f} ms at best, {median:6.1f} in the median; "
               f"{statistics.median(cpu):6.1f} ms of CPU")  # fmt: skip
+    through_api(data, names, START, end)
+    influx_trend(data / "influx", some, scans)
     plain(data / "plain.db", some)
     with closing(sqlite3.connect(data / "plain.db")) as db:
         began = time.perf_counter()
@@ -234,6 +364,49 @@ def trends(data: Path, days: int, scan_s: float) -> None:
         taken_s = time.perf_counter() - began
     share = len(some) / scans
     print(f"plain rows: {1e3 * taken_s / share:7.0f} ms for 200 tags (from {100 * share:.1f} % of the readings)")
+
+
+def through_api(history: Path, names: list[str], start: int, end: int) -> None:
+    """The same trend asked of an engine's API by a client on this machine."""
+    data = history / "engine"
+    (data / "history").mkdir(parents=True)
+    (history / MONTH).rename(data / "history" / MONTH)
+    with child("simulate", str(PLANT), "--data", str(data), "--until-eof"):
+        wait_for(data / "run" / "simulators.json")
+        endpoints = str(data / "run" / "simulators.json")
+        with child("serve", str(PLANT), "--data", str(data), "--endpoints", endpoints, "--until-eof"):
+            wait_for(data / "run" / "endpoint.json")
+            where, token = endpoint.find(data)
+            asked = urllib.parse.urlencode({"tag": names, "start": start, "end": end, "buckets": TREND_BUCKETS}, True)
+            request = urllib.request.Request(f"{where.url}/api/history?{asked}")
+            request.add_header("Authorization", f"Bearer {token}")
+            taken = []
+            for _ in range(8):
+                began = time.perf_counter()
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    size = len(answer.read())
+                taken.append(1e3 * (time.perf_counter() - began))
+    print(f"200 tags through the API: {min(taken[1:]):6.1f} ms at best, {statistics.median(taken[1:]):6.1f} in the "
+          f"median, {size / 1e6:.1f} MB; the first {taken[0]:.0f} ms")  # fmt: skip
+
+
+def influx_trend(directory: Path, frames: list[Frame], scans: int) -> None:
+    """The same question to InfluxDB with a part of the readings, and how long all of them would take it."""
+    if INFLUXD is None:
+        return
+    with InfluxServer(directory) as server:
+        server.create(BUCKET)
+        lines = influx_lines(TREND_TAGS, frames)
+        for at in range(0, len(lines), LINES):
+            post(server, lines[at : at + LINES])
+        width = (frames[-1].t - START) // TREND_BUCKETS + 1
+        asked = ", ".join(f'{f}("T{i}")' for i in range(TREND_TAGS) for f in ("mean", "min", "max"))
+        began = time.perf_counter()
+        server.rows(BUCKET, f"SELECT {asked} FROM readings WHERE time >= {START} AND time <= {frames[-1].t} "
+                            f"GROUP BY time({width}ns)")  # fmt: skip
+        taken = time.perf_counter() - began
+    share = len(frames) / scans
+    print(f"InfluxDB 1.x: {1e3 * taken:7.0f} ms for 200 tags over {100 * share:.1f} % of the readings")
 
 
 def tags_of(count: int) -> TagTable:

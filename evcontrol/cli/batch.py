@@ -15,6 +15,7 @@ from evcontrol.cli.fault import WRONG_USE, CliError
 from evcontrol.cli.message import message
 from evcontrol.cli.output import AsJson, print_json, print_table, say
 from evcontrol.cli.secret import PasswordStdin, password
+from evcontrol.cli.settings import parameters_of
 from evcontrol.procedure.states import FINAL
 
 app = typer.Typer(no_args_is_help=True, help="Start, watch and command batches of a running engine.")
@@ -43,7 +44,7 @@ def start(
         StartBatch,
         recipe=recipe.read_text(encoding="utf-8"),
         recipe_name=recipe.name,
-        parameters=_parameters(parameters or []),
+        parameters=parameters_of(parameters or []),
         purpose=purpose,
         product=product,
     )
@@ -215,16 +216,6 @@ def _said(reason: str) -> str:
     if not reason.strip():
         raise CliError("--reason is empty: say why", status=WRONG_USE)
     return reason
-
-
-def _parameters(settings: list[str]) -> dict[str, str]:
-    parameters = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals or not name:
-            raise CliError(f"--set {setting}: write NAME=VALUE, such as --set tmp='4 psi'", status=WRONG_USE)
-        parameters[name.strip()] = value.strip()
-    return parameters
 
 
 def _asked(prompts: list[PromptView], batch: str, wanted: str) -> PromptView:

@@ -17,6 +17,7 @@ from evcontrol.cli import (
     check,
     console,
     demo,
+    dry_run,
     history,
     nta,
     plant,
@@ -43,6 +44,7 @@ app.command()(simulate.simulate)
 app.command()(serve.serve)
 app.command()(console.console)
 app.command()(check.check)
+app.command("dry-run")(dry_run.dry_run)
 app.command("browse")(browse.browse_server)
 app.command()(nta.nta)
 app.add_typer(batch.app, name="batch")

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, FiniteFloat
 from ruamel.yaml import YAML
 
 from evcontrol.api.schema import PromptView
+from evcontrol.procedure.prompts import Prompt
 
 SCRIPT = Path(__file__).with_name("demo_script.yaml")
 
@@ -55,7 +56,18 @@ def load_script(path: Path = SCRIPT) -> Script:
     return Script.model_validate(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
 
 
-def answer_to(prompt: PromptView, script: Script) -> ScriptedAnswer:
+class AnswerFile(_Section):
+    """A file that holds only answers."""
+
+    answers: tuple[ScriptedAnswer, ...]
+
+
+def load_answers(path: Path) -> tuple[ScriptedAnswer, ...]:
+    """The answers in a file. Raises OSError, UnicodeDecodeError, YAMLError, pydantic's ValidationError."""
+    return AnswerFile.model_validate(YAML(typ="safe").load(path.read_text(encoding="utf-8"))).answers
+
+
+def answer_to(prompt: PromptView | Prompt, script: Script) -> ScriptedAnswer:
     """What the demo's operator answers; LookupError for a question that nobody foresaw.
 
     Without an entry in the script a confirmation is given, and of choices the first is taken.

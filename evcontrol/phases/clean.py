@@ -95,16 +95,17 @@ class Clean(Phase):
         context = self.context
         module = context.rooms.view.modules.get(context.rooms.image.text(f"{context.unit}.MODULE"))
         nwp = float(context.progress["nwp"])
-        state, share = "clean", 1.0
+        state, reason = "to be cleaned", "its permeability when new is not known"
         if module is not None and module.nwp_new:
             share = nwp / module.nwp_new
+            state = "clean" if share >= context.number("accept") else state
             state = "rejected" if share < context.number("reject") else state
-            state = "to be cleaned" if context.number("reject") <= share < context.number("accept") else state
+            reason = f"{100.0 * share:.0f} % of its first permeability after cleaning"
+            await context.result("NWP of new", round(share, 3))
+        if module is not None:
             body: dict[str, Any] = {
-                "module": module.module, "state": state, "uses": module.uses, "nwp": nwp,
-                "reason": f"{100.0 * share:.0f} % of its first permeability after cleaning",
+                "module": module.module, "state": state, "uses": module.uses, "nwp": nwp, "reason": reason,
             }  # fmt: skip
             await context.event(Kind.MODULE_CHANGED, body)
-        await context.result("NWP of new", round(share, 3))
         await context.result("module is", state)
         await context.record("verdict", state)

@@ -17,6 +17,7 @@ from evcontrol.yaml_source import nearest
 EMPTY_LEVEL = 1.0
 """Level (%v/v) above which a vessel is not empty, whatever its balance says."""
 FIT = frozenset({"new", "clean"})
+FIT_TO_CLEAN = frozenset({"new", "clean", "in use", "to be cleaned"})
 
 
 class InstallMembrane(Phase):
@@ -27,6 +28,7 @@ class InstallMembrane(Phase):
     arguments = (
         Argument("module_type", ArgumentKind.TEXT, "type of module that the recipe is qualified for"),
         Argument("max_permeate", ArgumentKind.NUMBER, "heaviest permeate vessel to begin with", "g", "500 g", low=0.0),
+        Argument("to_clean", ArgumentKind.FLAG, "whether a used module may be installed, to be cleaned", "", "no"),
     )
 
     async def running(self) -> None:
@@ -73,16 +75,22 @@ class InstallMembrane(Phase):
             return f"The label gives no serial number after {kind}. "
         if kind != wanted:
             return f"The recipe is qualified for {wanted}, not {kind}. "
-        if known is not None and known.state not in FIT and not installed:
+        if known is not None and known.state not in self._fit() and not installed:
             return f"Module {serial} is {known.state}: it must be cleaned first. "
-        if known is not None and known.uses >= modules[kind].max_uses and not installed:
+        if known is not None and known.uses >= modules[kind].max_uses and not installed and not self._to_clean():
             return f"Module {serial} has had its {modules[kind].max_uses} uses. "
         return ""
+
+    def _to_clean(self) -> bool:
+        return bool(self.context.arguments["to_clean"])
+
+    def _fit(self) -> frozenset[str]:
+        return FIT_TO_CLEAN if self._to_clean() else FIT
 
     async def _install(self, module: ModuleView, spec: ModuleSpec) -> None:
         context = self.context
         again = context.progress.get("installing") == module.module and module.state == "in use"
-        use = module.uses if again else module.uses + 1
+        use = module.uses if again or self._to_clean() else module.uses + 1
         await context.record("installing", module.module)
         radius_cm = spec.fibre_radius_mm / 10.0
         per_flow = 4.0 / (spec.fibres * math.pi * radius_cm**3)

@@ -1,4 +1,4 @@
-"""The whole process cell in virtual time: engine, real drivers, and the simulated equipment in the same process.
+"""The whole process cell in virtual time: a rehearsal with its operator, whose engine can be killed.
 
 Virtual time runs at the speeds at which the demo runs, so that a batch of days takes seconds.
 """
@@ -8,25 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from drivers.driver import Driver
-from drivers.modbus import ModbusDriver
-from drivers.modbus_client import in_process as modbus_in_process
-from drivers.mtsics import MtSicsDriver
-from drivers.nta_folder import NtaFolderDriver
-from drivers.opcua import OpcUaDriver
-from drivers.opcua_session import in_process as opcua_in_process
-from drivers.transport import in_process as line_in_process
 from evcontrol.cli.demo_script import Script, answer_to, load_script
+from evcontrol.cli.rehearsal import Rehearsal
 from evcontrol.clock import NS, VirtualClock
-from evcontrol.engine import Engine
 from evcontrol.journal.events import Origin
-from evcontrol.plant.load import load_plant
 from evcontrol.procedure.run import BatchRun
 from evcontrol.procedure.states import FINAL, Command, State
 from simulators.ev_plant import EvPlant
-from simulators.serve import plug_in_counter
 
 CONFIG = Path(__file__).parents[2] / "config"
 RECIPE = CONFIG / "recipes" / "ev-batch.yaml"
@@ -34,46 +24,19 @@ PLANT = CONFIG / "plants" / "demo.yaml"
 OPERATOR = Origin.user("olivia", "station 1")
 PASSWORD = "correct horse battery"
 SPEED = 1440.0
-STEP_S = 0.05
-"""Time between two steps of the equipment, as of the simulators on their wires."""
 
 
-class EvSuite:
+class EvSuite(Rehearsal):
     """Use as an async context manager. ``sim`` outlives an engine that is stopped, as equipment does."""
 
     def __init__(self, data: Path, clock: VirtualClock, sim: EvPlant | None = None, speed: float = SPEED) -> None:
-        self.data = data
-        self.clock = clock
-        self.sim = sim or EvPlant()
-        self.speed = speed
-        folders = {name: data / "counter" / name for name in ("worklists", "exports")}
-        for folder in folders.values():
-            folder.mkdir(parents=True, exist_ok=True)
-        self.poll_counter = plug_in_counter(self.sim, **folders)
+        super().__init__(PLANT, data, clock, speed=speed, sim=sim)
         self.script: Script = load_script()
-        self.plant = load_plant(PLANT, self._endpoints())
-        self.each_step: list[Callable[[], None]] = []
-        self.engine: Engine
-        self._steps: asyncio.Task[None] | None = None
         self._session: Any = None
-
-    async def __aenter__(self) -> Self:
-        self._steps = asyncio.create_task(self._step(), name="simulated plant")
-        await self.start_engine()
-        return self
-
-    async def __aexit__(self, kind: object, error: object, trace: object) -> None:
-        try:
-            if kind is None:
-                await self.engine.stop("the test ends")
-        finally:
-            if self._steps is not None:
-                self._steps.cancel()
 
     async def start_engine(self) -> None:
         """A new engine on the same data and equipment."""
-        self.engine = Engine(self.plant, self.data, self.clock, self._driver)
-        await self.engine.start(self.speed)
+        await super().start_engine()
         self._session = None
 
     async def kill_engine(self) -> None:
@@ -117,10 +80,10 @@ class EvSuite:
     async def answer_all(self, run: BatchRun) -> None:
         """Answer what is asked now as the demo's operator does, with the same hands."""
         for prompt in run.prompts():
-            answer = answer_to(prompt, self.script)  # type: ignore[arg-type]  # it has the same fields
+            answer = answer_to(prompt, self.script)
             value = self.measure(answer.truth) if answer.truth else answer.value
             if answer.do:
-                self.hands(dict(answer.do))
+                self.hands(answer.do)
             if prompt.meaning:
                 await self.sign(run, prompt.id, value)
             else:
@@ -140,18 +103,6 @@ class EvSuite:
             self._session, _ = await engine.sessions.open("olivia", PASSWORD, "station 1")
         return self._session
 
-    def hands(self, order: dict[str, Any]) -> None:
-        """Do something at the equipment by hand."""
-        do = order.pop("do")
-        getattr(self.sim, do)(**order)
-
-    def measure(self, what: str) -> float:
-        """Measure a figure of the truth as an instrument with four digits would."""
-        found: Any = self.sim.truth()
-        for name in what.split("."):
-            found = found[name]
-        return float(f"{float(found):.4g}")
-
     async def scans(self, count: int) -> None:
         """Let so many scans pass."""
         for _ in range(count):
@@ -160,42 +111,3 @@ class EvSuite:
     def value(self, tag: str) -> float:
         """What a tag reads now."""
         return self.engine.image.reading(tag).value
-
-    async def _step(self) -> None:
-        last = self.clock.now()
-        while True:
-            await self.clock.sleep(max(0.5, STEP_S * self.clock.speed))
-            now = self.clock.now()
-            if self.clock.speed > 1.0:
-                self.sim.pace(STEP_S * self.clock.speed)
-            self.sim.step((now - last) / NS)
-            self.poll_counter()
-            last = now
-            for look in self.each_step:
-                look()
-
-    def _endpoints(self) -> dict[str, Any]:
-        counter = {name: str(self.data / "counter" / name) for name in ("worklists", "exports", "archive")}
-        devices = {
-            "BR101": {"url": "opc.tcp://127.0.0.1:1/"},
-            "BR101-ST": {"host": "127.0.0.1", "port": 1},
-            "TFF201": {"host": "127.0.0.1", "port": 1},
-            "WT-RET": {"port": "in process"},
-            "WT-PERM": {"port": "in process"},
-            "NTA301": counter,
-        }
-        return {"simulated": True, "devices": devices}
-
-    def _driver(self, name: str) -> Driver:
-        spec, sim, clock = self.plant.devices[name], self.sim, self.clock
-        match spec.driver:
-            case "opc-ua":
-                session = opcua_in_process(sim.bioreactor_link)
-                return OpcUaDriver(name, spec.options, spec.points, clock, connect=session)
-            case "modbus-tcp":
-                line = modbus_in_process(sim.modbus_links[name])
-                return ModbusDriver(name, spec.options, spec.points, clock, connect=line)
-            case "mt-sics":
-                weight = line_in_process(sim.balance_links[name].reply)
-                return MtSicsDriver(name, spec.options, spec.points, clock, connect=weight)
-        return NtaFolderDriver(name, spec.options, spec.points, clock)

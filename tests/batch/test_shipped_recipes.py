@@ -65,3 +65,24 @@ def test_a_harvest_follows_a_culture(tmp_path: Path) -> None:
             assert await suite.finish(run) is State.COMPLETE
 
     run_virtual(main)
+
+
+def test_a_used_module_is_cleaned_and_that_is_no_further_use(tmp_path: Path) -> None:
+    filtration = (CONFIG / "recipes" / "ultrafiltration.yaml").read_text(encoding="utf-8")
+    cut = filtration[: filtration.index("          - phase: equilibrate\n")]
+    clean = (CONFIG / "recipes" / "clean-in-place.yaml").read_text(encoding="utf-8")
+
+    async def main(clock: VirtualClock) -> None:
+        async with EvSuite(tmp_path, clock) as suite:
+            run = await suite.start_batch(cut)
+            assert await suite.finish(run) is State.COMPLETE
+            while suite.engine.gate.is_being_made_safe("TFF201"):
+                await suite.scans(1)
+            (module,) = suite.engine.view.modules.values()
+            assert (module.state, module.uses) == ("in use", 1)
+            run = await suite.start_batch(clean)
+            assert await suite.finish(run) is State.COMPLETE
+            (module,) = suite.engine.view.modules.values()
+            assert (module.state, module.uses) == ("clean", 1)
+
+    run_virtual(main)

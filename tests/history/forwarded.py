@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from evcontrol.history.reader import Column, HistoryReader
 from evcontrol.quality import BAD
 from evcontrol.signals import Tag, TagKind
 from tests.history.influx_server import InfluxServer, Row
+from tests.history.victoria_server import VictoriaServer
 
 SHOWN = 5
 """Differences that are told of one tag."""
@@ -60,6 +64,41 @@ def compare(data: Path, server: InfluxServer, bucket: str, *, simulated: bool) -
     if kinds != {str(simulated).lower()}:
         result.differences.append(f"readings are marked simulated={', '.join(sorted(kinds))}")
     return result
+
+
+def compare_numbers(data: Path, server: VictoriaServer, *, simulated: bool) -> Comparison:
+    """Compare all numbers and qualities of a data directory with a server that keeps milliseconds and no texts."""
+    reader = HistoryReader(data / "history")
+    span = reader.span()
+    if span is None:
+        raise AssertionError(f"{data}: no history")
+    tags = {tag.name: tag for tag in reader.tags()}
+    result = Comparison(tags=len(tags))
+    there = server.numbers(simulated=str(simulated).lower())
+    for name, column in reader.raw(list(tags), *span).items():
+        t = (column.t // 1_000_000).tolist()
+        quality = {at: float(q) for at, q in zip(t, column.q.tolist(), strict=True)}
+        result.differences += _not_the_same(f"{name}__q", quality, there.pop(f"{name}__q", {}))
+        told = there.pop(name, {})
+        if tags[name].kind is TagKind.TEXT:
+            continue
+        kept = (column.q < BAD) & ~np.isnan(column.v)
+        value = dict(zip((column.t[kept] // 1_000_000).tolist(), column.v[kept].tolist(), strict=True))
+        result.readings += len(value)
+        result.differences += _not_the_same(name, value, told)
+    if there:
+        result.differences.append(f"only there: {', '.join(sorted(there))}")
+    return result
+
+
+def _not_the_same(name: str, here: Mapping[int, float], there: Mapping[int, float]) -> list[str]:
+    found = [
+        f"{name} at {t} ms: {here.get(t, 'nothing')} here, {there.get(t, 'nothing')} there"
+        for t in sorted(set(here) | set(there))
+        # The server keeps decimal numbers of one exponent for many: the last digits of binary ones are lost.
+        if t not in here or t not in there or not math.isclose(here[t], there[t], rel_tol=1e-12, abs_tol=1e-12)
+    ]
+    return found[:SHOWN] + ([f"{name}: {len(found) - SHOWN} more"] if len(found) > SHOWN else [])
 
 
 def _differences(tag: Tag, column: Column, rows: list[Row]) -> list[str]:

@@ -1,7 +1,7 @@
-"""A gateway that speaks the write protocol of InfluxDB 2 before an InfluxDB 1.x: for tests only.
+"""A gateway that speaks the write protocol of InfluxDB 2 before a real server: for tests only.
 
-``POST /api/v2/write?org&bucket&precision`` with ``Authorization: Token ...`` becomes ``/write?db&precision`` of the
-real server, whose answer is passed on. It notes every request, and it can be told to refuse.
+``POST /api/v2/write?org&bucket&precision`` with ``Authorization: Token ...`` becomes a write at the real server's own
+address, whose answer is passed on. It notes every request, and it can be told to refuse or to answer late.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self
-from urllib.parse import parse_qs, urlencode, urlsplit
+from typing import Any, Protocol, Self
+from urllib.parse import parse_qs, urlsplit
 
-from tests.history.influx_server import LOOPBACK, InfluxServer
+from tests.history.influx_server import LOOPBACK
 
 TOKEN = "a-token-only-for-tests"
 ORG = "lab"
-PRECISION = {"ns": "n", "us": "u", "ms": "ms", "s": "s"}
+TAKEN = 204
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,26 @@ class Refusal:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+class Server(Protocol):
+    """A server behind the gateway."""
+
+    port: int
+
+    def where(self, query: Mapping[str, str]) -> str:
+        """Its own address for a write."""
+
+
 class Gateway:
     """Listens on a port of its own; use as a context manager. Token, organisation and ``writes`` may be looked at."""
 
-    def __init__(self, server: InfluxServer) -> None:
+    def __init__(self, server: Server) -> None:
         self.server = server
         self.token = TOKEN
         self.org = ORG
         self.writes: list[Write] = []
         self.refusals: deque[Refusal] = deque()
+        self.late_s = 0.0
+        """So much later than the server it answers."""
         self._http: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
         self.port = 0
@@ -108,14 +119,14 @@ class Gateway:
             return 404, {}, _problem("not found", f"organization name {query.get('org')!r} not found")
         connection = http.client.HTTPConnection(LOOPBACK, self.server.port, timeout=30)
         try:
-            where = urlencode({"db": query["bucket"], "precision": PRECISION[query.get("precision", "ns")]})
-            connection.request("POST", f"/write?{where}", body)
+            connection.request("POST", self.server.where(query), body)
             answer = connection.getresponse()
             said = answer.read()
+            threading.Event().wait(self.late_s)
         finally:
             connection.close()
-        if answer.status == 204:
-            return 204, {}, b""
+        if answer.status == TAKEN:
+            return TAKEN, {}, b""
         return answer.status, {}, _problem("invalid", json.loads(said).get("error", "") if said else "")
 
 

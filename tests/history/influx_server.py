@@ -10,6 +10,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +20,7 @@ INFLUXD = shutil.which("influxd")
 NOT_HERE = "influxd (Debian package influxdb) is not installed"
 LOOPBACK = "127.0.0.1"
 START_S = 20.0
+PRECISION = {"ns": "n", "us": "u", "ms": "ms", "s": "s"}
 
 CONFIG = """\
 reporting-disabled = true
@@ -86,6 +88,24 @@ class InfluxServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def stop(self) -> None:
+        """SIGTERM, and wait until it has ended."""
+        self._signal(signal.SIGTERM)
+        if self._process is not None:
+            self._process.wait(START_S)
+            self._process = None
+
+    def where(self, query: Mapping[str, str]) -> str:
+        """Its own address for a write of the protocol of InfluxDB 2."""
+        return "/write?" + urlencode({"db": query["bucket"], "precision": PRECISION[query.get("precision", "ns")]})
+
+    @property
+    def pid(self) -> int:
+        """Its process id while it runs."""
+        if self._process is None:
+            raise RuntimeError("influxd does not run")
+        return self._process.pid
 
     def hang(self) -> None:
         """SIGSTOP: it listens and says nothing."""

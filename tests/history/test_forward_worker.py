@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,24 +22,15 @@ from evcontrol.history.forward_worker import ForwardWorker
 from evcontrol.history.reader import HistoryReader
 from evcontrol.history.target import Target
 from evcontrol.plant.load import parse_plant
-from tests.cli.processes import PLANT, started
-from tests.cli.processes import until as until_file
 from tests.history.forwarded import compare
 from tests.history.forwarding import LIMIT_S, Story, target, until
+from tests.history.forwarding_engine import BUCKET, TAGS, TRIAL, Suite, is_gone, sent, worker_of
 from tests.history.influx_gateway import Gateway
 from tests.history.influx_server import INFLUXD, NOT_HERE, InfluxServer
 from tests.plant.test_influx import PLANT as SMALL
 from tests.plant.test_influx import section
 
 pytestmark = pytest.mark.skipif(INFLUXD is None, reason=NOT_HERE)
-BUCKET, TRIAL = "production", "trial"
-TAGS = """
-  SYS.FORWARD_STATE: {internal: true, kind: enum, labels: [off, starting, forwarding, waiting, refused, stopped]}
-  SYS.FORWARD_REASON: {internal: true, kind: text}
-  SYS.FORWARD_LAG: {internal: true, unit: s, low: 0, high: 100000}
-  SYS.FORWARD_RATE: {internal: true, unit: 1/s, low: 0, high: 100000}
-  SYS.FORWARD_QUARANTINE: {internal: true, kind: integer, low: 0, high: 1000000}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -81,14 +70,6 @@ async def soon(there: Callable[[], bool]) -> None:
     async with asyncio.timeout(LIMIT_S):
         while not there():
             await asyncio.sleep(0.02)
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process has ended, reaped or not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
 
 
 def test_a_worker_that_was_killed_is_started_again_and_goes_on(
@@ -174,50 +155,6 @@ def test_an_engine_in_virtual_time_forwards_nothing(tmp_path: Path) -> None:
 
 
 # -- the real engine, on simulated equipment ---------------------------------------------------------------------------
-
-
-class Suite:
-    """Simulators of the shipped plant, and engines on them that are told by a file where to forward to."""
-
-    def __init__(self, data: Path, gateway: Gateway) -> None:
-        self.data = data
-        self._plant, self._influx = data / "plant.yaml", data / "influx.yaml"
-        self._where = data / "run" / "simulators.json"
-        (data / "word").write_text(gateway.token, encoding="utf-8")
-        text = PLANT.read_text(encoding="utf-8").replace("\ntags:\n", f"\ntags:{TAGS}", 1)
-        self._plant.write_text(text, encoding="utf-8")
-        keys = {"url": gateway.url, "org": gateway.org, "bucket": BUCKET, "simulated_bucket": TRIAL}
-        keys |= {"longest_pause": "1 s", "token_file": str(data / "word")}
-        self._influx.write_text(section(**keys, token_env=None), encoding="utf-8")
-
-    @contextmanager
-    def simulators(self) -> Iterator[None]:
-        """They run, when they are up."""
-        with started("simulate", str(self._plant), "--data", str(self.data), "--until-eof") as process:
-            until_file(self._where.exists, process)
-            yield
-
-    @contextmanager
-    def engine(self) -> Iterator[subprocess.Popen[str]]:
-        """One engine, when it is up."""
-        endpoint = self.data / "run" / "endpoint.json"
-        endpoint.unlink(missing_ok=True)
-        options = ("--data", str(self.data), "--endpoints", str(self._where), "--influxdb", str(self._influx))
-        with started("serve", str(self._plant), *options, "--until-eof") as process:
-            until_file(endpoint.exists, process)
-            yield process
-
-
-def sent(gateway: Gateway) -> int:
-    """How many requests the server has acknowledged."""
-    return sum(write.status == 204 for write in gateway.writes)
-
-
-def worker_of(process: subprocess.Popen[str]) -> int:
-    """The process id of an engine's worker."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    (pid,) = (int(c) for c in children if "forward_main" in Path(f"/proc/{c}/cmdline").read_text())
-    return pid
 
 
 def test_an_engine_forwards_what_it_keeps_through_an_outage_and_its_own_death_and_never_to_production(

@@ -331,7 +331,7 @@ def test_trends_show_the_past_and_go_on_live_with_a_gap_where_a_reading_was_bad(
     person.until(lambda: any(chart.shaded for chart in console.trends.charts))
     t, v = weight.points()
     assert len(t) > before
-    assert (t[1:] > t[:-1]).all()
+    assert (t[1:] >= t[:-1]).all()  # a part of time has its lowest and highest value
     assert v[-1] == v[-1]
     person.shot(tmp_path, "trends")
     person.click(person.widget(QAbstractButton, "trends.back"))

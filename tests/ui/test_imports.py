@@ -7,7 +7,7 @@ from pathlib import Path
 
 import ui
 
-ALLOWED = {f"evcontrol.api.{name}" for name in ("schema", "client", "picture", "endpoint")}
+ALLOWED = {f"evcontrol.api.{name}" for name in ("schema", "series", "client", "picture", "endpoint")}
 LOADED = """
 import sys
 import ui.app
