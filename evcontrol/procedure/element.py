@@ -77,8 +77,8 @@ class Element:
         reached = {
             State.RUNNING: all(child.state in FINAL for child in self.children),
             State.HOLDING: below <= {State.HELD},
-            State.RESTARTING: not below & {State.RESTARTING, State.HELD},
-            State.PAUSING: below <= {State.PAUSED},
+            State.RESTARTING: State.RESTARTING not in below,
+            State.PAUSING: below <= {State.PAUSED, State.HELD},
             State.STOPPING: not below,
             State.ABORTING: not below,
         }

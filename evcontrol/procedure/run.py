@@ -13,7 +13,7 @@ from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.element import Element, tree
 from evcontrol.procedure.prompts import Answer, AnswerError, Prompt, PromptBoard
 from evcontrol.procedure.start import StartConditions, check_parent
-from evcontrol.procedure.states import AFTER_CRASH, FINAL, Command, State, after
+from evcontrol.procedure.states import AFTER_CRASH, FINAL, Command, State, after, targets
 from evcontrol.procedure.status import NOT_FOR_BATCHES, BatchInfo, ElementStatus, speed_limit, status
 from evcontrol.procedure.supervise import Supervisor
 
@@ -127,7 +127,8 @@ class BatchRun:
         if command in (Command.RESTART, Command.RESUME):
             check_parent(element, command)
         if command is Command.RESTART:
-            self._conditions.settle(self._conditions.check_restart(element), origin, reason)
+            held, later = self._conditions.check_restart(element)
+            self._conditions.settle(held + later, origin, reason)
         self._supervisor.command(element, command, origin, reason)
 
     def hold(self, reason: str, origin: Origin = ENGINE) -> None:
@@ -192,7 +193,7 @@ class BatchRun:
             element.state = states.get(element.path, State.IDLE)
         for element in self.root.walk():
             above = element.parent.state if element.parent is not None else State.IDLE
-            if element.active and above in (State.STOPPING, State.ABORTING) and element.state is not above:
+            if above in (State.STOPPING, State.ABORTING) and above in targets(element.state):
                 supervisor.set(element, above, ENGINE, None, AFTER_OUTAGE)
             back = AFTER_CRASH[element.state]
             if element.is_phase and element.state is not State.IDLE and element.state not in FINAL:

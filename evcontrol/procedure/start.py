@@ -33,15 +33,21 @@ class StartConditions:
         if reasons:
             raise StartRefusedError(what, reasons)
 
-    def check_restart(self, element: Element) -> list[str]:
-        """The units that a restart of ``element`` takes up again. Raises StartRefusedError."""
+    def check_restart(self, element: Element) -> tuple[list[str], list[str]]:
+        """The units that a restart of ``element`` takes up again at once, and those that may be used later.
+
+        Of the later ones those that are not ready are left out: the phase that uses them is held when its turn comes.
+        Raises StartRefusedError.
+        """
         what = f"{self._batch} cannot restart"
         if self.reconciliation_due:
             sign = f"sign it first: evcontrol batch sign-reconciliation {self._batch}"
             raise StartRefusedError(what, [f"the engine was away, and its reconciliation is not signed ({sign})"])
-        units = {e.bound.unit for e in element.walk() if e.is_phase and e.state is State.HELD and e.bound.unit}
-        self.check(what, sorted(units))
-        return sorted(units)
+        phases = [e for e in element.walk() if e.is_phase and e.bound.unit]
+        held = {e.bound.unit for e in phases if e.state is State.HELD}
+        self.check(what, sorted(held))
+        later = {e.bound.unit for e in phases if e.state is State.IDLE} - held
+        return sorted(held), [unit for unit in sorted(later) if not self._blockers(unit)]
 
     def settle(self, units: Iterable[str], origin: Origin, reason: str) -> None:
         """Reset what a start resets. Raises StartRefusedError."""

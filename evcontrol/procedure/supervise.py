@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -14,6 +15,8 @@ from evcontrol.procedure.element import Element
 from evcontrol.procedure.prompts import PromptBoard
 from evcontrol.procedure.states import FINAL, ON_DONE, Command, State, after, allowed_commands
 from evcontrol.procedure.work import PhaseWork, trouble
+
+_ENDED_EARLY: Final = frozenset({State.STOPPED, State.ABORTED})
 
 _log = structlog.get_logger(__name__)
 
@@ -84,6 +87,7 @@ class Supervisor:
         if element.is_phase:
             self.work.enter(element, state, reason)
         for child in element.children:
+            child.accepted = child.accepted or (command is Command.RESTART and child.state in _ENDED_EARLY)
             if child.active:
                 self._command_tree(child, command, origin, reason)
 
@@ -92,10 +96,8 @@ class Supervisor:
         if element.is_phase:
             return self._advance_phase(element)
         if element.state is State.RUNNING:
-            stopped = [c for c in element.children if c.state in (State.STOPPED, State.ABORTED) and not c.accepted]
+            stopped = [c for c in element.children if c.state in _ENDED_EARLY and not c.accepted]
             if stopped:
-                for child in stopped:
-                    child.accepted = True
                 self.hold(f"{stopped[0].path} was {stopped[0].state.lower()}: Restart goes on with what follows it")
                 return True
             if any(self._start_child(child) for child in element.startable()):

@@ -87,18 +87,16 @@ class PhaseWork:
             context.gate_pass = None
 
     async def _leave(self, element: Element, before: asyncio.Task[str] | None, state: State, reason: str) -> str:
-        """Returns what could not be reached."""
-        work = element.work
-        if work is not None:
-            work.cancel()
-        if before is not None:
-            await asyncio.wait([before])
+        """Returns what could not be reached. What went before is ended and not waited for: safety comes first."""
+        left = [task for task in (element.work, before) if task is not None]
+        for task in left:
+            task.cancel()
         told = ""
         if element.bound.unit:
             what = f"{element.path} {state.lower()}: {reason}" if reason else f"{element.path} {state.lower()}"
             told = not_reached(await self._rooms.gate.make_safe(element.bound.unit, what, batch=self._batch))
-        if work is not None:
-            _, pending = await asyncio.wait([work], timeout=LEAVE_S)
+        if left:
+            _, pending = await asyncio.wait(left, timeout=LEAVE_S)
             if pending:
                 _log.error("phase ignores that it was told to end", batch=self._batch, path=element.path)
         element.work = None
