@@ -401,12 +401,18 @@ class Engine:
             self._spawn_once(self.gate.make_safe(spec.unit, f"interlock {spec.name} was reset"), f"{spec.unit} safe")
 
     def _local(self, unit: str, tag: str, expected: float, read: float) -> None:
-        for run in self.batches.active(unit):
-            run.hold(f"{tag} was changed at the device (commanded {expected:g}, reads {read:g})")
+        self._moved(unit, f"{tag} was changed at the device (commanded {expected:g}, reads {read:g})")
 
     def _restarted(self, unit: str, device: str, reason: str) -> None:
-        for run in self.batches.active(unit):
-            run.hold(reason)
+        self._moved(unit, reason)
+
+    def _moved(self, unit: str, why: str) -> None:
+        """Actuators are where nobody commanded them: batches are held, and in a held one nothing stays on."""
+        runs = self.batches.active(unit)
+        for run in runs:
+            run.hold(why)
+        if runs and self.gate.is_safe_held(unit):
+            self._spawn_once(self.gate.make_safe(unit, why), f"make {unit} safe")
 
     def _room_failed(self, what: str, error: Exception) -> None:
         """A stage or a driver failed: that must not be, and whatever it was, the equipment is made safe."""
