@@ -21,6 +21,7 @@ from evcontrol.access.session import Sessions
 from evcontrol.acquisition.image import ProcessImage
 from evcontrol.acquisition.links import LinkTags
 from evcontrol.acquisition.scan import Scan, Scanner
+from evcontrol.acquisition.standstill import Standstill
 from evcontrol.alarms.alarms import Alarms
 from evcontrol.alarms.service import AlarmService
 from evcontrol.alarms.states import AlarmStatus
@@ -110,6 +111,7 @@ class Engine:
             plant, self.image, self.journal, self.gate, self.loops, clock, self.scanner.next_scan, self.view
         )  # fmt: skip
         self.batches = Batches(rooms, self.interlocks, self.blockers, data / "history")
+        self._standstill = Standstill(clock)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._observed = False
         self._died_until = 0
@@ -143,6 +145,8 @@ class Engine:
         self._restore_trips_and_alarms()
         for driver in self.drivers.values():
             await driver.start()
+        if self.clock.kind is not ClockKind.VIRTUAL:
+            self._standstill.start()
         self._spawn(self.historian.run(), "history")
         if self.forwarding is not None:
             self.forwarding.start()
@@ -182,6 +186,7 @@ class Engine:
             ):
                 await self.batches.hold_all(f"the engine stops: {reason}")
         reports = [await self.gate.make_safe(unit, f"the engine stops: {reason}") for unit in self.plant.units]
+        self._standstill.stop()
         await self.batches.close()
         await self.gate.close()
         for task in self._tasks:
@@ -284,6 +289,7 @@ class Engine:
             "SYS.SPEED": self.clock.speed,
             "SYS.SCAN_LATE": max(0.0, scan.late_ms),
             "SYS.SCANS_MISSED": float(self.scanner.overruns),
+            "SYS.STOOD_STILL": self._standstill.take(),
             "SYS.DIED": float(scan.t < self._died_until),
             "SYS.BYPASSED": float(sum(1 for state in self.interlocks.states() if state.bypass is not None)),
             "SYS.HISTORY_LAG": self.historian.lag_s,

@@ -7,17 +7,27 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 from evcontrol.acquisition.image import ProcessImage
 from evcontrol.acquisition.scan import Scan
 from evcontrol.alarms.alarm import Alarm
-from evcontrol.alarms.states import ACTIVE, WAITING, AlarmStatus, Happening
+from evcontrol.alarms.describe import describe, leading_tag
+from evcontrol.alarms.states import ACTIVE, SILENCED, WAITING, AlarmStatus, Happening
+from evcontrol.alarms.watch import Watch
 from evcontrol.clock import NS, Clock
 from evcontrol.journal.events import ENGINE, Kind, Origin
 from evcontrol.journal.store import Journal, JournalUnavailableError
-from evcontrol.plant.model import AlarmSpec, Plant
+from evcontrol.plant.alarm_specs import AlarmSpec
+from evcontrol.plant.model import Plant
 from evcontrol.quality import is_bad
+
+_CODES: Final = {status: code for code, status in enumerate(AlarmStatus)}
+_IS_ACTIVE: Final = np.array([status in ACTIVE for status in AlarmStatus])
+_IS_SILENCED: Final = np.array([status in SILENCED for status in AlarmStatus])
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,8 @@ class AlarmState:
     until: int = 0
     """When a shelved alarm comes back by itself; 0 for every other."""
     first_out: bool = False
+    setpoint: float | None = None
+    """The one that holds now, in the alarm's ``setpoint_unit``; None for a kind that has none."""
 
 
 class Alarms:
@@ -46,18 +58,29 @@ class Alarms:
         self._image = image
         self._journal = journal
         self._clock = clock
-        self._alarms = {name: Alarm(spec, plant.symbols) for name, spec in plant.alarms.items()}
+        self._alarms = {spec.name: Alarm(spec, row) for row, spec in enumerate(plant.alarms.values())}
+        self._rows = list(self._alarms.values())
+        self._watch = Watch([alarm.spec for alarm in self._rows], plant.symbols, image)
+        self._status = np.zeros(len(self._rows), dtype=np.int8)
+        self._until = np.zeros(len(self._rows), dtype=np.int64)
+        groups = {group: code for code, group in enumerate(dict.fromkeys(["", *(a.spec.group for a in self._rows)]))}
+        self._group = np.array([groups[alarm.spec.group] for alarm in self._rows], dtype=np.int32)
+        """Of each alarm; 0 for none."""
+        self._leading = [leading_tag(alarm.spec, self._watch.conditions.get(alarm.row)) for alarm in self._rows]
         self._owed: deque[Mapping[str, Any]] = deque()
 
     def evaluate(self, scan: Scan) -> None:
         """Look at every alarm's condition with the readings of this scan."""
-        for alarm in self._alarms.values():
-            alarm.look(self._image.resolve, scan.t)
-            for happened in alarm.happenings(scan.t):
+        self._watch.update(scan.t, round(self._clock.monotonic() * NS))
+        for row in np.flatnonzero(self._moves(scan.t)).tolist():
+            alarm = self._rows[row]
+            present, applies = bool(self._watch.present[row]), bool(self._watch.applies[row])
+            for happened in alarm.happenings(scan.t, present=present, applies=applies):
                 first_out = happened is Happening.RAISED and self._is_first(alarm)
-                old = alarm.apply(happened, scan.t)
+                old = alarm.apply(happened, scan.t, present=present)
                 alarm.first_out |= first_out
-                self._owed.append(self._body(alarm, old, alarm.describe(self._image.resolve)))
+                self._note(alarm)
+                self._owed.append(self._body(alarm, old, self._describe(alarm)))
         with suppress(JournalUnavailableError):  # the journal itself tells of its trouble; what is owed is kept
             self._journal_owed()
 
@@ -98,9 +121,17 @@ class Alarms:
         """Put an alarm back in service."""
         self._do(self._alarms[name], Happening.PUT_BACK, origin, f"back in service: {reason}")
 
-    def may(self, name: str, happening: Happening) -> bool:
-        """Whether a happening would change the alarm's state now."""
-        return self._alarms[name].after(happening) is not None
+    def check(self, name: str, happening: Happening) -> AlarmStatus:
+        """The state that a happening would lead to now; ValueError, in words, when it leads nowhere."""
+        alarm = self._alarms[name]
+        new = alarm.after(happening, present=bool(self._watch.present[alarm.row]))
+        if new is None:
+            raise ValueError(f"alarm {name} is {alarm.status}: it cannot be {happening}")
+        return new
+
+    def is_active(self, name: str) -> bool:
+        """Whether an alarm's condition counts as present and nobody has put it aside; KeyError for an unknown one."""
+        return self._alarms[name].status in ACTIVE
 
     def states(self) -> list[AlarmState]:
         """Every alarm in the order of the plant file."""
@@ -109,33 +140,54 @@ class Alarms:
                 alarm.spec,
                 alarm.status,
                 alarm.since,
-                alarm.describe(self._image.resolve),
+                self._describe(alarm),
                 alarm.until,
                 alarm.first_out,
+                alarm.setpoint,
             )
-            for alarm in self._alarms.values()
+            for alarm in self._rows
         ]
 
     def restore(self, name: str, state: AlarmStatus, since: int, until: int = 0) -> None:
         """Take over the state that the journal tells of before the engine ended; KeyError for an unknown alarm."""
-        self._alarms[name].restore(state, since, until)
+        alarm = self._alarms[name]
+        alarm.restore(state, since, until)
+        self._watch.present[alarm.row] = state in ACTIVE
+        self._note(alarm)
 
     def _do(self, alarm: Alarm, happening: Happening, origin: Origin, text: str, until: int = 0) -> None:
-        new = alarm.after(happening)
-        if new is None:
-            raise ValueError(f"alarm {alarm.spec.name} is {alarm.status}: it cannot be {happening}")
+        new = self.check(alarm.spec.name, happening)
         self._journal_owed()
         body = self._body(alarm, alarm.status, text) | {"new": new.value, "until": until}
         self._journal.append(Kind.ALARM_STATE, origin, body)
-        alarm.apply(happening, self._clock.now())
+        alarm.apply(happening, self._clock.now(), present=bool(self._watch.present[alarm.row]))
         alarm.until = until
+        self._note(alarm)
+
+    def _moves(self, t: int) -> npt.NDArray[np.bool_]:
+        """Which alarms something happens to by itself."""
+        status, present, applies = self._status, self._watch.present, self._watch.applies
+        shelved, suppressed = status == _CODES[AlarmStatus.SHELVED], status == _CODES[AlarmStatus.SUPPRESSED]
+        active, silenced = _IS_ACTIVE[status], _IS_SILENCED[status]
+        moved = (shelved & (t >= self._until)) | (suppressed & applies) | (active & ~present)
+        moved |= present & ~active & ~silenced
+        return np.asarray(moved | (~applies & (status == _CODES[AlarmStatus.NORMAL])))
+
+    def _note(self, alarm: Alarm) -> None:
+        """Keep the arrays as the alarm is."""
+        self._status[alarm.row], self._until[alarm.row] = _CODES[alarm.status], alarm.until
+
+    def _describe(self, alarm: Alarm) -> str:
+        condition = self._watch.conditions.get(alarm.row)
+        if condition is not None:
+            return condition.describe(self._image.resolve)
+        slope = self._watch.slope(alarm.row)
+        return describe(alarm.spec, alarm.setpoint, slope, self._plant.symbols, self._image.resolve)
 
     def _is_first(self, alarm: Alarm) -> bool:
         """Whether no other alarm of its group is active."""
         group = alarm.spec.group
-        return bool(group) and not any(
-            other.status in ACTIVE for other in self._alarms.values() if other.spec.group == group
-        )
+        return bool(group) and not any(other.status in ACTIVE for other in self._rows if other.spec.group == group)
 
     def _journal_owed(self) -> None:
         while self._owed:
@@ -147,7 +199,7 @@ class Alarms:
                 raise
 
     def _body(self, alarm: Alarm, old: AlarmStatus, text: str) -> dict[str, Any]:
-        value, unit = self._leading(alarm.leading)
+        value, unit = self._value_of(self._leading[alarm.row])
         return {
             "alarm": alarm.spec.name,
             "old": old.value,
@@ -160,7 +212,7 @@ class Alarms:
             "first_out": alarm.first_out,
         }
 
-    def _leading(self, tag: str) -> tuple[float | None, str]:
+    def _value_of(self, tag: str) -> tuple[float | None, str]:
         if not tag:
             return None, ""
         value, quality = self._image.reading(tag)

@@ -15,11 +15,11 @@ from evcontrol.alarms.states import Happening
 from evcontrol.clock import Clock
 from evcontrol.journal.events import Kind, Origin
 from evcontrol.journal.store import Journal
-from evcontrol.plant.model import AlarmSpec
+from evcontrol.plant.alarm_specs import AlarmSpec
 
 
 class AlarmService:
-    """What people sign about a plant's alarms.
+    """What people sign about a plant's alarms; the journal has the signature before what was signed.
 
     Both raise KeyError for an unknown alarm, ValueError when it cannot be done now, AccessError when the person may
     not sign, JournalUnavailableError.
@@ -48,8 +48,7 @@ class AlarmService:
         happening: Happening,
         do: Callable[[str, Origin, str], None],
     ) -> None:
-        if not self._alarms.may(spec.name, happening):
-            do(spec.name, Origin.user(session.user, session.station), reason)  # which says why it cannot be done
+        self._alarms.check(spec.name, happening)
         shown = {
             "alarm": spec.name, "description": spec.description, "consequence": spec.consequence, "reason": reason,
             "meaning": happening.value,
@@ -57,6 +56,7 @@ class AlarmService:
         shown_hash = hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).hexdigest()
         meaning, subject = happening.value, f"alarm {spec.name}"
         body = await sign(self._people, self._clock, session, password, meaning, subject, shown_hash)
+        self._alarms.check(spec.name, happening)  # it may have changed while the password was checked
         origin = Origin.user(session.user, session.station)
-        do(spec.name, origin, reason)
         self._journal.append(Kind.SIGNATURE, origin, body | {"comment": reason})
+        do(spec.name, origin, reason)

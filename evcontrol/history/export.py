@@ -14,8 +14,9 @@ from evcontrol.history.layout import Gap
 from evcontrol.history.reader import Column, HistoryReader
 from evcontrol.signals import Tag, TagKind, TimeArray
 
-SLICE_NS = 3600 * NS
-"""So much process time is held in memory at once."""
+HOUR_NS = 3600 * NS
+MOST_HOURS, TAG_HOURS = 24, 200
+"""So many hours of process time are held in memory at once, or fewer when there are many tags."""
 
 
 def to_csv(reader: HistoryReader, tags: Sequence[str], start: int, end: int, out: TextIO) -> None:
@@ -30,7 +31,7 @@ def to_csv(reader: HistoryReader, tags: Sequence[str], start: int, end: int, out
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_head([meant[name] for name in tags]))
     gaps = reader.gaps(start, end)
-    for begin, last in slices(reader, start, end, gaps):
+    for begin, last in slices(reader, start, end, gaps, len(tags)):
         columns = reader.raw(tags, begin, last)
         here = [gap for gap in gaps if begin <= max(gap.start, start) <= last]
         writer.writerows(_rows([columns[name] for name in tags], [meant[name] for name in tags], here, start))
@@ -49,8 +50,9 @@ def _head(tags: Sequence[Tag]) -> list[str]:
     return [*head, "gap"]
 
 
-def slices(reader: HistoryReader, start: int, end: int, gaps: Sequence[Gap]) -> Iterator[tuple[int, int]]:
-    """The parts of a range, of an hour at most, in which there is anything; both ends included."""
+def slices(reader: HistoryReader, start: int, end: int, gaps: Sequence[Gap], tags: int) -> Iterator[tuple[int, int]]:
+    """The parts of a range, short enough for so many tags, in which there is anything; both ends included."""
+    longest = HOUR_NS * max(1, min(MOST_HOURS, TAG_HOURS // max(1, tags)))
     starts = [max(gap.start, start) for gap in gaps]
     begin = start
     while True:
@@ -59,8 +61,8 @@ def slices(reader: HistoryReader, start: int, end: int, gaps: Sequence[Gap]) -> 
         if not known:
             return
         begin = min(known)
-        yield begin, min(begin + SLICE_NS - 1, end)
-        begin += SLICE_NS
+        yield begin, min(begin + longest - 1, end)
+        begin += longest
 
 
 def _rows(columns: Sequence[Column], tags: Sequence[Tag], gaps: Sequence[Gap], start: int) -> Iterator[list[str]]:

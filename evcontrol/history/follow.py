@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
@@ -96,7 +96,7 @@ _Row = tuple[int, int, int, int, bytes, int | bytes | None]
 class _Layout:
     session: int
     group: str
-    tags: list[Tag]
+    tags: Sequence[Tag]
     lines: FrameLines
 
 

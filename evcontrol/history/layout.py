@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -116,8 +117,9 @@ def describe_tags(tags: Sequence[Tag]) -> str:
     )
 
 
-def described_tags(text: str) -> list[Tag]:
-    """The tags that :func:`describe_tags` wrote."""
-    return [
+@lru_cache(maxsize=64)
+def described_tags(text: str) -> tuple[Tag, ...]:
+    """The tags that :func:`describe_tags` wrote; remembered, since a reader opens a file again and again."""
+    return tuple(
         Tag(**{**entry, "kind": TagKind(entry["kind"]), "labels": tuple(entry["labels"])}) for entry in json.loads(text)
-    ]
+    )

@@ -34,7 +34,7 @@ class Layout:
 
     id: int
     session: int
-    tags: list[Tag]
+    tags: Sequence[Tag]
 
 
 class MonthReader:

@@ -34,7 +34,7 @@ def to_parquet(reader: HistoryReader, tags: Sequence[str], start: int, end: int,
     schema = pa.schema(_fields(pa, [meant[name] for name in tags]))
     gaps = reader.gaps(start, end)
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for begin, last in slices(reader, start, end, gaps):
+        for begin, last in slices(reader, start, end, gaps, len(tags)):
             columns = reader.raw(tags, begin, last)
             here = [gap for gap in gaps if begin <= max(gap.start, start) <= last]
             arrays = _arrays([columns[name] for name in tags], [meant[name] for name in tags], here, start)

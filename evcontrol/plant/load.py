@@ -17,11 +17,12 @@ from evcontrol.clock import LiveClock
 from evcontrol.expression import ExpressionError, Symbol, compile_condition, compile_value
 from evcontrol.history.retention import Retention
 from evcontrol.history.target import Target
+from evcontrol.plant.alarm_specs import AlarmSpec
 from evcontrol.plant.influx import PlacedSection, forwarding_mistakes, make_target, read_section, refuse_token
 from evcontrol.plant.link_tags import misfit, missing_link_tags
+from evcontrol.plant.load_alarms import make_alarms
 from evcontrol.plant.load_checks import make_checks
 from evcontrol.plant.model import (
-    AlarmSpec,
     DerivedSpec,
     DeviceSpec,
     InterlockSpec,
@@ -38,7 +39,6 @@ from evcontrol.plant.model import (
     WriteSpec,
 )
 from evcontrol.plant.schema import (
-    AlarmSection,
     DeviceSection,
     HistorySection,
     InterlockSection,
@@ -146,7 +146,7 @@ class _Loader:
                 name: self._permissive(name, s, symbols, writes) for name, s in self._file.permissives.items()
             },
             expiries=self._expiries(),
-            alarms={name: self._alarm(name, s, symbols) for name, s in self._file.alarms.items()},
+            alarms=self._alarms(tags, writes, symbols),
             checks=self._checks(tags, symbols),
             modules={name: _module(name, section) for name, section in self._file.modules.items()},
             symbols=symbols,
@@ -519,27 +519,17 @@ class _Loader:
             name, unit, section.when, section.commands, section.description, section.corrective_action
         )
 
-    def _alarm(self, name: str, section: AlarmSection, symbols: Mapping[str, Symbol]) -> AlarmSpec:
-        # The engine's own alarms stand beside the units'.
-        unit = ENGINE_UNIT if name.startswith(f"{ENGINE_UNIT}.") else self._owner_unit(("alarms", name), name)
-        self._condition(("alarms", name, "when"), section.when, symbols)
-        if section.only_while:
-            self._condition(("alarms", name, "only_while"), section.only_while, symbols)
-        return AlarmSpec(
-            name=name,
-            unit=unit,
-            when=section.when,
-            while_=section.only_while,
-            on_delay_s=section.on_delay,
-            off_delay_s=section.off_delay,
-            group=section.group,
-            shelve_longest_s=section.shelve_longest,
-            priority=section.priority,
-            description=section.description,
-            cause=section.cause,
-            consequence=section.consequence,
-            corrective_action=section.corrective_action,
-        )
+    def _alarms(
+        self, tags: TagTable, writes: Mapping[str, WriteSpec], symbols: Mapping[str, Symbol]
+    ) -> dict[str, AlarmSpec]:
+        def is_condition(where: Where, text: str) -> None:
+            self._condition(where, text, symbols)
+
+        return make_alarms(self._file.alarms, tags, writes, self._wrong, is_condition, self._alarm_unit)
+
+    def _alarm_unit(self, where: Where, name: str) -> str:
+        """The engine's own alarms stand beside the units'."""
+        return ENGINE_UNIT if name.startswith(f"{ENGINE_UNIT}.") else self._owner_unit(where, name)
 
     def _checks(self, tags: TagTable, symbols: Mapping[str, Symbol]) -> dict[str, CheckSpec]:
         for name in self._file.checks:

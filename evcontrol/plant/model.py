@@ -14,6 +14,7 @@ from drivers.driver import BoundPoint, Model
 from evcontrol.expression import Symbol
 from evcontrol.history.retention import Retention
 from evcontrol.history.target import Target
+from evcontrol.plant.alarm_specs import AlarmSpec
 from evcontrol.plant.sensor_checks import CheckSpec
 from evcontrol.signals import TagTable
 from evcontrol.units import Quantity
@@ -43,15 +44,6 @@ class FailureAction(StrEnum):
 
     FREEZE = "freeze"
     VALUE = "value"
-
-
-class Priority(StrEnum):
-    """Alarm priorities (ISA-18.2)."""
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    CRITICAL = "critical"
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,29 +215,6 @@ class PermissiveSpec:
     commands: tuple[str, ...]
     description: str
     corrective_action: str
-
-
-@dataclass(frozen=True, slots=True)
-class AlarmSpec:
-    """An alarm: raised when ``when`` has held for ``on_delay_s``, cleared when it has not for ``off_delay_s``.
-
-    While ``while_`` (an expression, empty = always) is false it is suppressed by design. Of a ``group`` the first that
-    is raised is marked. ``shelve_longest_s`` is for how long a person may put it aside (process s; 0 = not at all).
-    """
-
-    name: str
-    unit: str
-    when: str
-    while_: str
-    on_delay_s: float
-    off_delay_s: float
-    priority: Priority
-    description: str
-    cause: str
-    consequence: str
-    corrective_action: str
-    group: str = ""
-    shelve_longest_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from evcontrol.plant.model import FailureAction, LoopAction, OnSilence, Priority
+from evcontrol.plant.alarm_specs import AlarmClass, OnBad, Priority, Severity
+from evcontrol.plant.model import FailureAction, LoopAction, OnSilence
 from evcontrol.plant.sensor_checks import Doubt
 from evcontrol.signals import TagKind
 from evcontrol.units import Quantity, UnitError, parse_quantity
@@ -196,16 +197,94 @@ class PermissiveSection(Section):
     corrective_action: str
 
 
-class AlarmSection(Section):
-    """One entry of ``alarms:``."""
+class LimitSection(Section):
+    """``high:`` or ``low:`` of an alarm."""
 
-    when: str
+    tag: str
+    setpoint: Measure
+    deadband: Measure | None = None
+
+
+class DeviationSection(Section):
+    """``deviation:`` of an alarm."""
+
+    tag: str
+    reference: Annotated[str, Field(alias="from")]
+    setpoint: Measure
+    deadband: Measure | None = None
+
+
+class ChangeSection(Section):
+    """``rate:`` of an alarm."""
+
+    tag: str
+    setpoint: Measure
+    deadband: Measure | None = None
+    over: Annotated[Seconds, Field(gt=0)]
+
+
+class DiscrepancySection(Section):
+    """``discrepancy:`` of an alarm; what is left out is that of the tag's ``write:``."""
+
+    commanded: str
+    confirmed: str | None = None
+    tolerance: Measure | None = None
+    travel: Seconds | None = None
+
+
+class SilenceSection(Section):
+    """``stale:`` or ``watchdog:`` of an alarm."""
+
+    tag: str
+    setpoint: Annotated[Seconds, Field(gt=0)]
+
+
+class BadQualitySection(Section):
+    """``bad_quality:`` of an alarm."""
+
+    tag: str
+    or_uncertain: bool = False
+
+
+class StateSection(Section):
+    """``state:`` of an alarm."""
+
+    tag: str
+    labels: Annotated[str | tuple[str, ...], Field(alias="is")]
+
+
+class AdjustableSection(Section):
+    """``adjustable:`` of an alarm: between what its setpoint may be changed."""
+
+    low: Measure
+    high: Measure
+
+
+class AlarmSection(Section):
+    """One entry of ``alarms:``; exactly one of the first ten says what is looked at."""
+
+    when: str | None = None
+    high: LimitSection | None = None
+    low: LimitSection | None = None
+    deviation: DeviationSection | None = None
+    rate: ChangeSection | None = None
+    discrepancy: DiscrepancySection | None = None
+    stale: SilenceSection | None = None
+    bad_quality: BadQualitySection | None = None
+    state: StateSection | None = None
+    watchdog: SilenceSection | None = None
     only_while: str = ""
     on_delay: Seconds = 0.0
     off_delay: Seconds = 0.0
+    on_bad: OnBad | None = None
     group: str = ""
+    adjustable: AdjustableSection | None = None
     shelve_longest: Seconds = 0.0
-    priority: Priority
+    shelve_by: tuple[str, ...] = ()
+    alarm_class: Annotated[AlarmClass, Field(alias="class")]
+    severity: Severity
+    respond_within: Annotated[Seconds, Field(gt=0)]
+    priority: Priority | None = None
     description: str
     cause: str
     consequence: str

@@ -37,7 +37,9 @@ tags:
 alarms:
   U.LOST:
     when: not SYS.LINK_PLC_1 = ready
-    priority: low
+    class: instrument
+    severity: minor
+    respond_within: 1 h
     description: d
     cause: c
     consequence: c

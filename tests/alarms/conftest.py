@@ -14,7 +14,8 @@ from evcontrol.clock import NS, ClockKind
 from evcontrol.expression import Symbol
 from evcontrol.journal.events import Event
 from evcontrol.journal.store import Journal
-from evcontrol.plant.model import AlarmSpec, Plant, Priority
+from evcontrol.plant.alarm_specs import AlarmClass, AlarmSpec, AlarmTest, ExpressionTest, OnBad, Severity, priority_of
+from evcontrol.plant.model import Plant
 from evcontrol.quality import GOOD
 from evcontrol.signals import Tag, TagKind, TagTable, make_frame
 
@@ -42,18 +43,22 @@ class HandClock:
         self.t += round(seconds * NS)
 
 
-def spec(name: str = "U.HIGH", **changes: str | float) -> AlarmSpec:
+def spec(name: str = "U.HIGH", test: AlarmTest | str = "U.P > 8 psig", **changes: object) -> AlarmSpec:
     """An alarm on U.P, raised above 8 psig after 3 s and cleared after 5 s."""
     fields: dict[str, object] = {
         "name": name,
         "unit": "U",
-        "when": "U.P > 8 psig",
+        "test": ExpressionTest(test) if isinstance(test, str) else test,
         "while_": "",
         "group": "",
         "shelve_longest_s": 600.0,
         "on_delay_s": 3.0,
         "off_delay_s": 5.0,
-        "priority": Priority.HIGH,
+        "on_bad": OnBad.HOLD,
+        "alarm_class": AlarmClass.PRODUCT,
+        "severity": Severity.SERIOUS,
+        "respond_within_s": 300.0,
+        "priority": priority_of(Severity.SERIOUS, 300.0),
         "description": "",
         "cause": "",
         "consequence": "",

@@ -17,6 +17,7 @@ from evcontrol.alarms.states import ACTIVE, BACK, SILENCED, TRANSITIONS, WAITING
 from evcontrol.clock import NS
 from evcontrol.journal.events import Kind, Origin
 from evcontrol.journal.store import JournalUnavailableError
+from evcontrol.plant.alarm_specs import ExpressionTest
 from evcontrol.quality import BAD_NOT_CONNECTED, GOOD, UNCERTAIN_SENSOR_NOT_ACCURATE
 from tests.alarms.conftest import START_S, Bench, spec
 
@@ -122,6 +123,7 @@ def test_every_history_follows_the_standard(history: list[str]) -> None:
                 applies = what != "idle"
                 letter = _by_itself(letter, present, applies)
             assert LETTER[AlarmStatus(bench.status())] == letter
+            assert bench.alarms.is_active("U.HIGH") == (letter in "BC")
         changes = [(e["old"], e["new"]) for e in bench.bodies()]
         assert all(old != new for old, new in changes)
         assert all(a[1] == b[0] for a, b in pairwise(changes))
@@ -178,7 +180,7 @@ def test_what_nobody_acknowledged_is_not_hidden_by_suppression(bench: MakeBench)
 
 def test_the_first_of_a_group_is_marked_until_it_clears(bench: MakeBench) -> None:
     both = replace(UNDELAYED, group="feed pressure")
-    it = bench(replace(both, when="U.P > 20 psig"), replace(both, name="U.OTHER"))
+    it = bench(replace(both, test=ExpressionTest("U.P > 20 psig")), replace(both, name="U.OTHER"))
     it.scan(9.0)
     it.scan(30.0)
     assert [state.first_out for state in it.alarms.states()] == [False, True]
@@ -191,8 +193,8 @@ def test_the_first_of_a_group_is_marked_until_it_clears(bench: MakeBench) -> Non
 def test_several_alarms_are_acknowledged_at_once_and_the_others_are_left(bench: MakeBench) -> None:
     it = bench(
         UNDELAYED,
-        replace(UNDELAYED, name="U.TOO", when="U.P > 9 psig"),
-        replace(UNDELAYED, name="U.FAR", when="U.P > 50 psig"),
+        replace(UNDELAYED, name="U.TOO", test=ExpressionTest("U.P > 9 psig")),
+        replace(UNDELAYED, name="U.FAR", test=ExpressionTest("U.P > 50 psig")),
     )
     it.scan(10.0)
     assert it.alarms.acknowledge_all(["U.FAR", "U.TOO", "U.HIGH"], ANNA, "seen") == ["U.TOO", "U.HIGH"]
@@ -274,7 +276,7 @@ def test_outside_its_only_while_an_alarm_is_not_raised_and_one_that_stood_clears
 
 
 def test_a_condition_with_a_duration_begins_anew_when_it_is_looked_at_again(bench: MakeBench) -> None:
-    it = bench(spec(when="U.P > 8 psig for 3 s", while_="U.RUN > 0 rpm", on_delay_s=0.0))
+    it = bench(spec(test=ExpressionTest("U.P > 8 psig for 3 s"), while_="U.RUN > 0 rpm", on_delay_s=0.0))
     for run in (100.0, 100.0, 100.0, 0.0, 100.0, 100.0, 100.0):
         it.scan(9.0, run=run)
     assert it.status() == "normal"

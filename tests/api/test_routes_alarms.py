@@ -99,6 +99,9 @@ def test_an_alarm_out_of_service_needs_a_supervisors_signature_and_so_does_its_r
             ("removed from service", f"alarm {FULL}", "balance is being serviced"),
             ("returned to service", f"alarm {FULL}", "balance is back"),
         ]
+        changes = [e for e in served.events(Kind.ALARM_STATE) if "out of service" in (e.body["old"], e.body["new"])]
+        order = sorted([*changes, *served.events(Kind.SIGNATURE)], key=lambda event: event.seq)
+        assert [e.kind for e in order] == [Kind.SIGNATURE, Kind.ALARM_STATE] * 2
 
     serve(tmp_path, work)
 

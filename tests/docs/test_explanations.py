@@ -43,6 +43,10 @@ def phase(name: str) -> dict[str, Any]:
     return {"text": steps[0]}
 
 
+def setpoint(alarm: dict[str, Any]) -> str:
+    return str(alarm["high"]["setpoint"]).partition(" ")[0]
+
+
 def threshold(text: str) -> str:
     found = re.search(r"[<>] ([\d.]+)", text)
     assert found is not None
@@ -51,7 +55,7 @@ def threshold(text: str) -> str:
 
 def test_the_figures_are_those_of_the_configuration() -> None:
     interlocks, alarms, loops = PLANT["interlocks"], PLANT["alarms"], PLANT["loops"]
-    alarm, interlock = (threshold(spec["when"]) for spec in (alarms["TFF201.TMP_HIGH"], interlocks["TFF201.HIGH_TMP"]))
+    alarm, interlock = setpoint(alarms["TFF201.TMP_HIGH"]), threshold(interlocks["TFF201.HIGH_TMP"]["when"])
     tmp, weight = loops["TFF201.PIC_TMP"], loops["TFF201.WIC_RET"]
     unit = PLANT["units"]["TFF201"]
     defaults = {argument.name: float(argument.default or 0) for argument in Clean.arguments if argument.unit == ""
@@ -62,7 +66,7 @@ def test_the_figures_are_those_of_the_configuration() -> None:
         f"alarm {alarm}, interlock {interlock}",
         f"interlock {threshold(interlocks['TFF201.FEED_PRESSURE']['when'])} psig, the controller's own trip 30",
         f"cross-flow {RECIPE['parameters']['cross_flow']['value']} {limits('cross_flow')}",
-        f"shear rate alarm {threshold(alarms['TFF201.SHEAR_HIGH']['when'])} 1/s",
+        f"shear rate alarm {setpoint(alarms['TFF201.SHEAR_HIGH'])} 1/s",
         f"concentration {RECIPE['parameters']['concentration']['value']} {limits('concentration')}",
         f"{figure(RECIPE['parameters']['diavolumes']['value'])} diavolumes {limits('diavolumes')}",
         f"module clean from {100 * defaults['accept']:g} % of its first permeability, rejected below "

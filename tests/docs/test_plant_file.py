@@ -10,8 +10,19 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from evcontrol.plant import schema
+from evcontrol.plant.alarm_specs import (
+    ON_BAD,
+    PRIORITIES,
+    PROMPT_S,
+    SOON_S,
+    AlarmClass,
+    OnBad,
+    Priority,
+    Severity,
+)
 from evcontrol.plant.load import load_plant
-from evcontrol.plant.model import FailureAction, LoopAction, OnSilence, Priority
+from evcontrol.plant.load_alarms import KINDS
+from evcontrol.plant.model import FailureAction, LoopAction, OnSilence
 from evcontrol.plant.sensor_checks import CheckState, Doubt
 from evcontrol.signals import TagKind
 
@@ -34,6 +45,14 @@ TABLES: dict[str, type[schema.Section]] = {
     "## interlocks": schema.InterlockSection,
     "## permissives": schema.PermissiveSection,
     "## alarms": schema.AlarmSection,
+    "Under `high` and `low`:": schema.LimitSection,
+    "Under `deviation`:": schema.DeviationSection,
+    "Under `rate` of an alarm:": schema.ChangeSection,
+    "Under `discrepancy`:": schema.DiscrepancySection,
+    "Under `stale` and `watchdog`:": schema.SilenceSection,
+    "Under `bad_quality`:": schema.BadQualitySection,
+    "Under `state`:": schema.StateSection,
+    "Under `adjustable`:": schema.AdjustableSection,
     "## checks": schema.CheckSection,
     "Under `frozen`:": schema.FrozenSection,
     "Under `partner`:": schema.PartnerSection,
@@ -99,6 +118,9 @@ def test_every_key_is_named_with_its_default_and_no_other(heading: str) -> None:
         ("## loops", "action", LoopAction),
         ("Under `on_bad`:", "action", FailureAction),
         ("## alarms", "priority", Priority),
+        ("## alarms", "severity", Severity),
+        ("## alarms", "class", AlarmClass),
+        ("## alarms", "on_bad", OnBad),
         ("## checks", "quality", Doubt),
         ("## checks", "state", CheckState),
     ],
@@ -106,6 +128,19 @@ def test_every_key_is_named_with_its_default_and_no_other(heading: str) -> None:
 def test_every_choice_is_named(heading: str, key: str, words: type[StrEnum]) -> None:
     named = set(re.findall(r"`(\w+)`", told(heading)[key][1]))
     assert named >= {word.value for word in words}
+
+
+def test_the_kinds_of_alarms_stand_first_and_each_with_what_a_bad_input_does() -> None:
+    assert tuple(told("## alarms"))[: len(KINDS)] == KINDS
+    rows = dict(re.findall(r"^\| `(\w+)` \| `(hold|raise|never_clear)` \|", TEXT, re.MULTILINE))
+    assert set(rows) == set(KINDS)
+    assert sorted(rows.values()) == sorted([*(on_bad.value for on_bad in ON_BAD.values()), OnBad.HOLD.value])
+
+
+def test_the_table_of_priorities_is_that_of_the_code() -> None:
+    rows = re.findall(r"^\| `(severe|serious|minor)` \| (\w+) \| (\w+) \| (\w+) \|", TEXT, re.MULTILINE)
+    assert {row[0]: row[1:] for row in rows} == {severity.value: row for severity, row in PRIORITIES.items()}
+    assert (PROMPT_S, SOON_S) == (5 * 60, 30 * 60)
 
 
 def test_the_constants_that_phases_ask_for_are_named() -> None:

@@ -33,6 +33,8 @@ MONTH_S = 30 * DAY_S
 SCANS_A_SECOND = 10
 """Ten times those of the shipped plant."""
 PIECE = 3000
+STEP_NS = 300 * NS
+"""Between two scans of the months."""
 
 
 def keep(data: Path, tags: Sequence[Tag], start: int, end: int, step: int) -> int:
@@ -114,7 +116,7 @@ def test_a_reader_of_months_delays_no_scan(tmp_path: Path, months: int) -> None:
     tags, now = [Tag(f"T{i}", i, "degC", TagKind.ANALOG, 0.0, 100.0) for i in range(200)], LiveClock().now()
     with suite.simulators():
         start = now - months * MONTH_S * NS
-        readings = keep(data, tags, start, now, 60 * NS) * len(tags)
+        readings = keep(data, tags, start, now, STEP_NS) * len(tags)
         begun = LiveClock().now()
         with suite.engine():
             found = ask(data, [tag.name for tag in tags], start, now, 2000)

@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from evcontrol.clock import NS
-from evcontrol.history.export import SLICE_NS, to_csv
+from evcontrol.history.export import HOUR_NS, MOST_HOURS, to_csv
 from evcontrol.history.reader import HistoryReader
 from evcontrol.quality import BAD_NOT_CONNECTED
 from tests.history.plant import START, frame, make_tags
 from tests.history.test_reader import write
+
+SLICE_NS = MOST_HOURS * HOUR_NS
+"""Of one tag."""
 
 
 def _csv(directory: Path, tags: list[str], start: int, end: int) -> list[list[str]]:
@@ -64,7 +67,7 @@ def test_a_gap_is_a_row(tmp_path: Path) -> None:
     write(tmp_path, make_tags(), [frame(START, [1.0])])
     write(tmp_path, make_tags(), [frame(START + 5 * SLICE_NS, [2.0])])
     rows = _csv(tmp_path, ["TEMP"], START + 1, START + 5 * SLICE_NS)[1:]
-    expected = "no readings from 2026-03-01T00:00:00.000000000Z to 2026-03-01T05:00:00.000000000Z: "
+    expected = "no readings from 2026-03-01T00:00:00.000000000Z to 2026-03-06T00:00:00.000000000Z: "
     assert [row[1] for row in rows] == ["", "2.0"]
     assert rows[0][-1] == expected + "the engine was not running"
 

@@ -24,7 +24,15 @@ tags:
   U.CONTENT: {internal: true, kind: enum, labels: [empty]}
   SYS.DIED: {internal: true, kind: discrete, labels: ["no", "yes"]}
 alarms:
-  SYS.DIED: {when: SYS.DIED = yes, priority: medium, description: d, cause: c, consequence: q, corrective_action: a}
+  SYS.DIED:
+    state: {tag: SYS.DIED, is: "yes"}
+    class: system
+    severity: severe
+    respond_within: 1 h
+    description: d
+    cause: c
+    consequence: q
+    corrective_action: a
 """
 START = {
     "version": "0", "plant": "p", "plant_hash": "", "clock": "live", "speed": 1.0, "simulated": False,

@@ -28,11 +28,19 @@ tags:
   U.X: {internal: true, low: 0, high: 10000}
 alarms:
 """
-WORDS = "group: flood, priority: low, description: d, cause: c, consequence: q, corrective_action: a"
+WORDS = (
+    "group: flood, class: product, severity: minor, respond_within: 1 h, "
+    "description: d, cause: c, consequence: q, corrective_action: a"
+)
+
+
+def _look(i: int) -> str:
+    """Half of them as expressions, half as declared limits."""
+    return f"when: U.X > {i}" if i % 2 else f"high: {{tag: U.X, setpoint: '{i}'}}"
 
 
 def plant_text() -> str:
-    return HEAD + "".join(f"  U.A{i:04}: {{when: U.X > {i}, {WORDS}}}\n" for i in range(ALARMS))
+    return HEAD + "".join(f"  U.A{i:04}: {{{_look(i)}, {WORDS}}}\n" for i in range(ALARMS))
 
 
 def test_a_thousand_alarms_in_a_second_are_kept_and_acknowledged_and_no_scan_is_missed(tmp_path: Path) -> None:

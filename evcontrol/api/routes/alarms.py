@@ -26,7 +26,7 @@ from evcontrol.api.schema import (
     WithReason,
 )
 from evcontrol.clock import NS
-from evcontrol.plant.model import AlarmSpec
+from evcontrol.plant.alarm_specs import AlarmSpec
 
 router = APIRouter(prefix="/api")
 
