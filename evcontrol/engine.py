@@ -311,7 +311,7 @@ class Engine:
             for name in self._devices_of(unit):
                 link = self.drivers[name].link
                 if link.state is not LinkState.READY and scan.t - link.since >= LINK_LOST_S * NS:
-                    run.hold(f"{name} is lost ({link.reason or link.state})")
+                    run.hold_unit(unit, f"{name} is lost ({link.reason or link.state})")
 
     def _watch_storage(self) -> None:
         trouble = ""
@@ -388,7 +388,7 @@ class Engine:
             return
         self.loops.stop_unit(spec.unit, ENGINE, why)
         for run in self.batches.active(spec.unit):
-            run.hold(why)
+            run.hold_unit(spec.unit, why)
         self._spawn_once(self.gate.make_safe(spec.unit, why), f"make {spec.unit} safe")
 
     def _trip_actuators(self, spec: InterlockSpec, why: str) -> None:
@@ -399,7 +399,7 @@ class Engine:
         batches = self.gate.trip(spec.unit, spec.name, why)
         for run in self.batches.active(spec.unit):
             if run.id in batches:
-                run.hold(why)
+                run.hold_unit(spec.unit, why)
 
     def _released(self, spec: InterlockSpec) -> None:
         """What a trip held elsewhere than where it is safe goes there, while the unit stays in its safe state."""
@@ -416,7 +416,7 @@ class Engine:
         """Actuators are where nobody commanded them: batches are held, and in a held one nothing stays on."""
         runs = self.batches.active(unit)
         for run in runs:
-            run.hold(why)
+            run.hold_unit(unit, why)
         if runs and self.gate.is_safe_held(unit):
             self._spawn_once(self.gate.make_safe(unit, why), f"make {unit} safe")
 
@@ -432,7 +432,7 @@ class Engine:
     def _batch_changed(self, run: BatchRun) -> None:
         for unit in run.units:
             if f"{unit}.STATE" in self.plant.internal:
-                self.image.set_internal(f"{unit}.STATE", run.state.value)
+                self.image.set_internal(f"{unit}.STATE", run.state_on(unit).value)
             if f"{unit}.PHASE" in self.plant.internal:
                 self.image.set_internal(f"{unit}.PHASE", ", ".join(run.running(unit)))
             if run.ended:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from evcontrol.expression import Condition
 from evcontrol.procedure.check import BoundStep
@@ -12,6 +13,9 @@ from evcontrol.procedure.context import PhaseContext
 from evcontrol.procedure.phase import Phase
 from evcontrol.procedure.recipe import Level
 from evcontrol.procedure.states import ACTIVE, FINAL, ON_DONE, State
+
+_REACH: Final = {Level.PHASE: 0, Level.OPERATION: 1, Level.UNIT_PROCEDURE: 2, Level.PROCEDURE: 3}
+"""Levels at which a hold may end; other groups stand for what is in them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,6 +60,12 @@ class Element:
     def active(self) -> bool:
         """Whether it has begun and not ended."""
         return self.state in ACTIVE
+
+    def held_with(self, level: Level) -> Element:
+        """The element that is held when this one must be, in a batch where holds go as far as ``level``."""
+        above = self.parent
+        enough = _REACH.get(self.level, 0) >= _REACH[level]
+        return self if above is None or enough else above.held_with(level)
 
     def walk(self) -> Iterator[Element]:
         """This element and all below it, from the top."""

@@ -40,7 +40,9 @@ class BatchRun:
         self._conditions = StartConditions(info.id, blockers, settle)
         self._board = PromptBoard()
         self._elements = {element.path: element for element in self.root.walk()}
-        self._supervisor = Supervisor(rooms, info.id, self.root, self._board, lambda: self.on_change(self))
+        self._supervisor = Supervisor(
+            rooms, info.id, self.root, self._board, control.recipe.hold_level, lambda: self.on_change(self)
+        )
         self._task: asyncio.Task[None] | None = None
 
     # -- what it is -------------------------------------------------------------------------------------------------
@@ -72,6 +74,11 @@ class BatchRun:
     def state(self) -> State:
         """The state of the procedure."""
         return self.root.state
+
+    def state_on(self, unit: str) -> State:
+        """The state of what works on one unit; of the procedure when nothing does."""
+        states = {e.state for e in self._phases() if e.active and e.bound.unit == unit}
+        return self.root.state if len(states) != 1 else states.pop()
 
     @property
     def ended(self) -> bool:
@@ -134,6 +141,10 @@ class BatchRun:
     def hold(self, reason: str, origin: Origin = ENGINE) -> None:
         """Hold whatever of the batch can be held, because of something that was found."""
         self._supervisor.hold(reason, origin)
+
+    def hold_unit(self, unit: str, reason: str) -> None:
+        """Hold what of the batch works on one of its units, as far as the recipe's hold level says."""
+        self._supervisor.hold_unit(unit, reason)
 
     def question(self, prompt: str) -> Prompt:
         """An open question; AnswerError when it is not open (any more)."""

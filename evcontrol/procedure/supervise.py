@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import structlog
@@ -13,6 +13,7 @@ from evcontrol.journal.store import JournalUnavailableError
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.element import Element
 from evcontrol.procedure.prompts import PromptBoard
+from evcontrol.procedure.recipe import Level
 from evcontrol.procedure.states import FINAL, ON_DONE, Command, State, after, allowed_commands
 from evcontrol.procedure.work import PhaseWork, trouble
 
@@ -25,7 +26,13 @@ class Supervisor:
     """Brings the elements of one batch on. ``changed`` is called after every change of a state."""
 
     def __init__(
-        self, rooms: Rooms, batch: str, root: Element, board: PromptBoard, changed: Callable[[], None]
+        self,
+        rooms: Rooms,
+        batch: str,
+        root: Element,
+        board: PromptBoard,
+        hold_level: Level,
+        changed: Callable[[], None],
     ) -> None:
         self.kick = asyncio.Event()
         """Set when there may be something to bring on."""
@@ -35,6 +42,7 @@ class Supervisor:
         self._rooms = rooms
         self._batch = batch
         self._root = root
+        self._hold_level = hold_level
         self._changed = changed
 
     async def run(self) -> None:
@@ -60,11 +68,20 @@ class Supervisor:
         self._command_tree(element, command, origin, reason)
         self.kick.set()
 
-    def hold(self, reason: str, origin: Origin = ENGINE) -> None:
-        """Hold whatever of the batch can be held, because of something that was found."""
-        for element in self._root.walk():
-            self._command_tree(element, Command.HOLD, origin, reason)
+    def hold(self, reason: str, origin: Origin = ENGINE, at: Iterable[Element] = ()) -> None:
+        """Hold because of something that was found: the whole batch, or ``at`` elements as far as the level says."""
+        tops = {id(top): top for top in (element.held_with(self._hold_level) for element in at)} or {0: self._root}
+        for top in tops.values():
+            for element in top.walk():
+                self._command_tree(element, Command.HOLD, origin, reason)
         self.kick.set()
+
+    def hold_unit(self, unit: str, reason: str) -> None:
+        """Hold what works on a unit or waits to; everything when holds go as far as the procedure."""
+        on_unit = [element for element in self._root.walk() if element.active and element.bound.unit == unit]
+        at = [e for e in on_unit if not any(child.active for child in e.children)]
+        if at or self._hold_level is Level.PROCEDURE:
+            self.hold(reason, at=at)
 
     def set(self, element: Element, state: State, origin: Origin, command: Command | None, reason: str) -> None:
         """Change a state, and put it into the journal."""
@@ -98,7 +115,8 @@ class Supervisor:
         if element.state is State.RUNNING:
             stopped = [c for c in element.children if c.state in _ENDED_EARLY and not c.accepted]
             if stopped:
-                self.hold(f"{stopped[0].path} was {stopped[0].state.lower()}: Restart goes on with what follows it")
+                what = f"{stopped[0].path} was {stopped[0].state.lower()}: Restart goes on with what follows it"
+                self.hold(what, at=[element])
                 return True
             if any(self._start_child(child) for child in element.startable()):
                 return True
@@ -137,7 +155,7 @@ class Supervisor:
         element.transient = None
         told = trouble(transient)
         if told and element.state is State.RESTARTING:
-            self.hold(f"{element.path}: {told}")
+            self.hold(f"{element.path}: {told}", at=[element])
             return
         state = ON_DONE[element.state]
         self.set(element, state, ENGINE, None, "; ".join(filter(None, (element.reason, told))))
@@ -148,7 +166,7 @@ class Supervisor:
         element.work = None
         told = trouble(work)
         if told:
-            self.hold(f"{element.path}: {told}")
+            self.hold(f"{element.path}: {told}", at=[element])
         elif element.state is State.PAUSING:
             element.work = work  # it is done, and completes once it is resumed
             self.set(element, State.PAUSED, ENGINE, None, element.reason)
