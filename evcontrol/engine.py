@@ -316,7 +316,7 @@ class Engine:
             for name in self._devices_of(unit):
                 link = self.drivers[name].link
                 if link.state is not LinkState.READY and scan.t - link.since >= LINK_LOST_S * NS:
-                    run.hold(f"{name} is lost ({link.reason or link.state})")
+                    run.hold_unit(unit, f"{name} is lost ({link.reason or link.state})")
 
     def _watch_storage(self) -> None:
         trouble = ""
@@ -393,7 +393,7 @@ class Engine:
             return
         self.loops.stop_unit(spec.unit, ENGINE, why)
         for run in self.batches.active(spec.unit):
-            run.hold(why)
+            run.hold_unit(spec.unit, why)
         self._spawn_once(self.gate.make_safe(spec.unit, why), f"make {spec.unit} safe")
 
     def _trip_actuators(self, spec: InterlockSpec, why: str) -> None:
@@ -404,7 +404,7 @@ class Engine:
         batches = self.gate.trip(spec.unit, spec.name, why)
         for run in self.batches.active(spec.unit):
             if run.id in batches:
-                run.hold(why)
+                run.hold_unit(spec.unit, why)
 
     def _released(self, spec: InterlockSpec) -> None:
         """What a trip held elsewhere than where it is safe goes there, while the unit stays in its safe state."""
@@ -412,12 +412,18 @@ class Engine:
             self._spawn_once(self.gate.make_safe(spec.unit, f"interlock {spec.name} was reset"), f"{spec.unit} safe")
 
     def _local(self, unit: str, tag: str, expected: float, read: float) -> None:
-        for run in self.batches.active(unit):
-            run.hold(f"{tag} was changed at the device (commanded {expected:g}, reads {read:g})")
+        self._moved(unit, f"{tag} was changed at the device (commanded {expected:g}, reads {read:g})")
 
     def _restarted(self, unit: str, device: str, reason: str) -> None:
-        for run in self.batches.active(unit):
-            run.hold(reason)
+        self._moved(unit, reason)
+
+    def _moved(self, unit: str, why: str) -> None:
+        """Actuators are where nobody commanded them: batches are held, and in a held one nothing stays on."""
+        runs = self.batches.active(unit)
+        for run in runs:
+            run.hold_unit(unit, why)
+        if runs and self.gate.is_safe_held(unit):
+            self._spawn_once(self.gate.make_safe(unit, why), f"make {unit} safe")
 
     def _room_failed(self, what: str, error: Exception) -> None:
         """A stage or a driver failed: that must not be, and whatever it was, the equipment is made safe."""
@@ -431,7 +437,7 @@ class Engine:
     def _batch_changed(self, run: BatchRun) -> None:
         for unit in run.units:
             if f"{unit}.STATE" in self.plant.internal:
-                self.image.set_internal(f"{unit}.STATE", run.state.value)
+                self.image.set_internal(f"{unit}.STATE", run.state_on(unit).value)
             if f"{unit}.PHASE" in self.plant.internal:
                 self.image.set_internal(f"{unit}.PHASE", ", ".join(run.running(unit)))
             if run.ended:

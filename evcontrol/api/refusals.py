@@ -14,7 +14,7 @@ from evcontrol.control.interlocks import BypassRefusedError, ResetRefusedError
 from evcontrol.history.reader import HistoryError, UnknownTagError
 from evcontrol.journal.store import JournalUnavailableError
 from evcontrol.procedure.prompts import AnswerError
-from evcontrol.procedure.run import StartRefusedError
+from evcontrol.procedure.start import StartRefusedError
 from evcontrol.procedure.states import IllegalCommandError
 from evcontrol.yaml_source import SourceError
 

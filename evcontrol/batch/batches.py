@@ -25,8 +25,10 @@ from evcontrol.procedure.check import ControlRecipe, bind
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.prompts import Answer
 from evcontrol.procedure.recipe import parse_recipe
-from evcontrol.procedure.run import BatchInfo, BatchRun, StartRefusedError
+from evcontrol.procedure.run import BatchRun
+from evcontrol.procedure.start import StartRefusedError
 from evcontrol.procedure.states import FINAL, Command, State
+from evcontrol.procedure.status import BatchInfo
 
 LOOK_BACK_S = 3600
 """Process time before the outage in which the last reading is looked for."""

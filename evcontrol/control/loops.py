@@ -192,10 +192,20 @@ class Loops:
     def _limits(self, it: Loop) -> tuple[float, float]:
         """The output's limits now: a loop below that is saturated is not asked for more of the same."""
         low, high, slave = it.spec.output_low, it.limit_high, self._slave(it)
+        if it.spec.lead > 0:
+            return self._near_feedback(it.spec, low, high)
         if slave is None or slave.pid.saturated == 0:
             return low, high
         up = (slave.pid.saturated > 0) is (slave.spec.action is LoopAction.REVERSE)
         return (low, max(low, slave.working)) if up else (min(high, slave.working), high)
+
+    def _near_feedback(self, spec: LoopSpec, low: float, high: float) -> tuple[float, float]:
+        """Limits that keep the output near where the actuator really is (external reset)."""
+        feedback = self._image.reading(str(self._plant.writes[spec.output].feedback))
+        if not _usable(feedback):
+            return low, high
+        at = min(high, max(low, feedback.value))
+        return max(low, at - spec.lead), min(high, at + spec.lead)
 
     # -- who owns what -----------------------------------------------------------------------------------------------
 

@@ -47,6 +47,9 @@ def _spec(
     elif section.output is not None and section.output not in writes and section.output not in loops:
         known = [*writes, *loops]
         wrong((*where, "output"), f"{section.output!r} cannot be written{nearest(section.output, known)}")
+    written = writes.get(section.output or "")
+    if section.lead > 0 and (written is None or not written.feedback):
+        wrong((*where, "lead"), f"loop {name!r}: its output has no feedback to be ahead of (write: in the tag)")
     for low, high in _ORDERED:
         if not getattr(section, low) < getattr(section, high):
             wrong((*where, low), f"loop {name!r}: {low} is not below {high}")
@@ -70,6 +73,7 @@ def _spec(
         description=section.description,
         setpoint_rate=section.setpoint_rate,
         ratio_of=section.ratio_of or "",
+        lead=section.lead,
         split=tuple(
             _span(one, (*where, "split", number), name, writes, wrong) for number, one in enumerate(section.split)
         ),

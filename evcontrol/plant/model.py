@@ -162,7 +162,8 @@ class LoopSpec:
     ``output_rate`` in output units per process second (0 = unlimited); ``max_scan_s`` is the longest scan (process s)
     at which the tuning holds: a faster clock is refused. ``output`` is a tag or another loop (cascade), empty with a
     ``split``. The setpoint in force changes by at most ``setpoint_rate`` per second (0 = at once); with ``ratio_of``
-    the setpoint is multiplied by that tag.
+    the setpoint is multiplied by that tag. The output goes at most ``lead`` ahead of the actuator's own feedback (0 =
+    it is not looked at), so that a loop whose actuator sticks winds nothing up.
     """
 
     name: str
@@ -185,6 +186,7 @@ class LoopSpec:
     setpoint_rate: float = 0.0
     ratio_of: str = ""
     split: tuple[Span, ...] = ()
+    lead: float = 0.0
 
     @property
     def actuators(self) -> tuple[str, ...]:

@@ -179,6 +179,7 @@ class LoopSection(Section):
     output_low: Number
     output_high: Number
     output_rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    lead: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     max_scan: Seconds
     on_bad: OnBadSection
     description: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from evcontrol.expression import Condition
 from evcontrol.procedure.check import BoundStep
@@ -12,6 +13,9 @@ from evcontrol.procedure.context import PhaseContext
 from evcontrol.procedure.phase import Phase
 from evcontrol.procedure.recipe import Level
 from evcontrol.procedure.states import ACTIVE, FINAL, ON_DONE, State
+
+_REACH: Final = {Level.PHASE: 0, Level.OPERATION: 1, Level.UNIT_PROCEDURE: 2, Level.PROCEDURE: 3}
+"""Levels at which a hold may end; other groups stand for what is in them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -57,6 +61,12 @@ class Element:
         """Whether it has begun and not ended."""
         return self.state in ACTIVE
 
+    def held_with(self, level: Level) -> Element:
+        """The element that is held when this one must be, in a batch where holds go as far as ``level``."""
+        above = self.parent
+        enough = _REACH.get(self.level, 0) >= _REACH[level]
+        return self if above is None or enough else above.held_with(level)
+
     def walk(self) -> Iterator[Element]:
         """This element and all below it, from the top."""
         yield self
@@ -77,8 +87,8 @@ class Element:
         reached = {
             State.RUNNING: all(child.state in FINAL for child in self.children),
             State.HOLDING: below <= {State.HELD},
-            State.RESTARTING: not below & {State.RESTARTING, State.HELD},
-            State.PAUSING: below <= {State.PAUSED},
+            State.RESTARTING: State.RESTARTING not in below,
+            State.PAUSING: below <= {State.PAUSED, State.HELD},
             State.STOPPING: not below,
             State.ABORTING: not below,
         }

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
@@ -97,6 +97,8 @@ class Recipe:
     """The recipe's own names of units, and the class that each must have."""
     parameters: Mapping[str, ParameterSpec]
     procedure: Step
+    hold_level: Level
+    """How far a hold of one phase goes: to the whole of its operation, unit procedure or procedure."""
     text: str
     hash: str
     document: Document
@@ -136,6 +138,7 @@ def parse_recipe(text: str, file: str) -> Recipe:
         units={name: unit.unit_class for name, unit in section.units.items()},
         parameters=parameters,
         procedure=Step(Level.PROCEDURE, "", "", ("procedure",), arguments={}, steps=steps),
+        hold_level=Level(section.hold_level),
         text=text,
         hash=hashlib.sha256(text.encode()).hexdigest(),
         document=document,
@@ -176,6 +179,7 @@ class _RecipeFile(_Section):
     description: str = ""
     units: dict[Name, _Unit] = {}
     parameters: dict[Name, _Parameter] = {}
+    hold_level: Literal["phase", "operation", "unit procedure", "procedure"] = "procedure"
     procedure: list[_Step]
 
 

@@ -1,73 +1,23 @@
-"""One execution of a control recipe: the supervisor of its elements.
-
-The supervisor decides, phases work. Each state change is journalled; holding, restarting, stopping and aborting run in
-tasks of their own; the way into the safe state is the supervisor's and never a phase's.
-"""
+"""One execution of a control recipe: a batch as the rest of the house sees it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import structlog
-
-from evcontrol.control.gate import SafeReport
 from evcontrol.journal.events import ENGINE, Kind, Origin
 from evcontrol.journal.replay import ANSWER_KEY
-from evcontrol.journal.store import JournalUnavailableError
 from evcontrol.procedure.check import ControlRecipe
-from evcontrol.procedure.context import HoldRequiredError, PhaseContext, Rooms
+from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.element import Element, tree
-from evcontrol.procedure.phase import FASTEST
 from evcontrol.procedure.prompts import Answer, AnswerError, Prompt, PromptBoard
-from evcontrol.procedure.states import (
-    AFTER_CRASH,
-    FINAL,
-    ON_DONE,
-    Command,
-    State,
-    after,
-    allowed_commands,
-)
-from evcontrol.procedure.takeover import TakeOver
+from evcontrol.procedure.start import StartConditions, check_parent
+from evcontrol.procedure.states import AFTER_CRASH, FINAL, Command, State, after, targets
+from evcontrol.procedure.status import NOT_FOR_BATCHES, BatchInfo, ElementStatus, speed_limit, status
+from evcontrol.procedure.supervise import Supervisor
 
-LEAVE_S = 5.0
-"""Process time that a phase has to end when it is told to; its right to command is gone before."""
-_TOWARDS_SAFETY: Final = frozenset({State.HOLDING, State.STOPPING, State.ABORTING})
-_NOT_FOR_BATCHES: Final = frozenset({Command.START, Command.RESET})
-
-_log = structlog.get_logger(__name__)
-
-
-class StartRefusedError(Exception):
-    """A start or restart that the plant does not allow now; every reason in one line."""
-
-    def __init__(self, what: str, reasons: Iterable[str]) -> None:
-        super().__init__(f"{what}: {'; '.join(reasons)}")
-
-
-@dataclass(frozen=True, slots=True)
-class BatchInfo:
-    """What a batch is; ``created`` in process time, UTC ns."""
-
-    id: str
-    recipe_name: str
-    product: str
-    purpose: str
-    created: int
-
-
-@dataclass(frozen=True, slots=True)
-class ElementStatus:
-    """One element as it is shown: its place, kind, state, what it waits for, and the commands valid now."""
-
-    path: str
-    kind: str
-    state: str
-    waiting: str
-    commands: list[str]
+AFTER_OUTAGE = "the engine was restarted"
 
 
 class BatchRun:
@@ -84,17 +34,15 @@ class BatchRun:
         self.info = info
         self.control = control
         self.root = tree(control.procedure)
-        self.reconciliation_due = False
         self.on_change: Callable[[BatchRun], None] = lambda run: None
         """Called after every change of a state."""
         self._rooms = rooms
-        self._blockers = blockers
-        self._settle = settle
+        self._conditions = StartConditions(info.id, blockers, settle)
         self._board = PromptBoard()
-        self._progress: dict[str, dict[str, Any]] = {}
-        self._kick = asyncio.Event()
         self._elements = {element.path: element for element in self.root.walk()}
-        self._take_over = TakeOver(rooms)
+        self._supervisor = Supervisor(
+            rooms, info.id, self.root, self._board, control.recipe.hold_level, lambda: self.on_change(self)
+        )
         self._task: asyncio.Task[None] | None = None
 
     # -- what it is -------------------------------------------------------------------------------------------------
@@ -109,6 +57,15 @@ class BatchRun:
         """The plant's units that it works on."""
         return list(self.control.units.values())
 
+    @property
+    def reconciliation_due(self) -> bool:
+        """Whether a person has still to sign what was read after an outage."""
+        return self._conditions.reconciliation_due
+
+    @reconciliation_due.setter
+    def reconciliation_due(self, due: bool) -> None:
+        self._conditions.reconciliation_due = due
+
     def busy_units(self) -> list[str]:
         """Those of them on which a phase has begun and not ended."""
         return sorted({element.bound.unit for element in self._phases() if element.active and element.bound.unit})
@@ -117,6 +74,11 @@ class BatchRun:
     def state(self) -> State:
         """The state of the procedure."""
         return self.root.state
+
+    def state_on(self, unit: str) -> State:
+        """The state of what works on one unit; of the procedure when nothing does."""
+        states = {e.state for e in self._phases() if e.active and e.bound.unit == unit}
+        return self.root.state if len(states) != 1 else states.pop()
 
     @property
     def ended(self) -> bool:
@@ -139,7 +101,7 @@ class BatchRun:
 
     def elements(self) -> list[ElementStatus]:
         """All elements in the order of the procedure."""
-        return [self._status(element) for element in self.root.walk()]
+        return [status(element) for element in self.root.walk()]
 
     def prompts(self) -> list[Prompt]:
         """The questions that wait for an answer."""
@@ -151,23 +113,16 @@ class BatchRun:
             return 1.0, f"{self.id} has ended"
         if len(self._board):
             return 1.0, f"{self.id} waits for a person"
-        if any(element.active and element.state is not State.RUNNING for element in self.root.walk()):
-            return 1.0, f"{self.id} is {self.state}"
-        limits = [
-            (min(e.bound.phase.max_speed, e.context.speed_limit), e.path)
-            for e in self._phases()
-            if e.active and e.bound.phase is not None and e.context is not None
-        ]
-        return min(limits, default=(FASTEST, self.id))
+        return speed_limit(self.id, self.root)
 
     # -- commands ---------------------------------------------------------------------------------------------------
 
     def start(self, origin: Origin) -> None:
         """Start the procedure. Raises StartRefusedError."""
-        self._check_start(f"{self.id} cannot start", self.units)
-        self._prepare(self.units, origin, "started")
-        self._set(self.root, State.RUNNING, origin, Command.START, "")
-        self._task = asyncio.create_task(self._supervise(), name=f"batch {self.id}")
+        self._conditions.check(f"{self.id} cannot start", self.units)
+        self._conditions.settle(self.units, origin, "started")
+        self._supervisor.start(origin)
+        self._begin()
 
     def command(self, command: Command, origin: Origin, reason: str, path: str = "") -> None:
         """Command the element at ``path`` and, with it, everything active below.
@@ -175,19 +130,21 @@ class BatchRun:
         Raises KeyError for an unknown path, IllegalCommandError, StartRefusedError when a restart is not possible now.
         """
         element = self._elements[path]
-        after(element.state, command, f"{self.id} {path}".strip(), _NOT_FOR_BATCHES)
-        if command in (Command.RESTART, Command.RESUME) and element.parent is not None:
-            self._check_parent(element, element.parent, command)
+        after(element.state, command, f"{self.id} {path}".strip(), NOT_FOR_BATCHES)
+        if command in (Command.RESTART, Command.RESUME):
+            check_parent(element, command)
         if command is Command.RESTART:
-            self._prepare(self._check_restart(element), origin, reason)
-        self._command_tree(element, command, origin, reason)
-        self._kick.set()
+            held, later = self._conditions.check_restart(element)
+            self._conditions.settle(held + later, origin, reason)
+        self._supervisor.command(element, command, origin, reason)
 
     def hold(self, reason: str, origin: Origin = ENGINE) -> None:
         """Hold whatever of the batch can be held, because of something that was found."""
-        for element in self.root.walk():
-            self._command_tree(element, Command.HOLD, origin, reason)
-        self._kick.set()
+        self._supervisor.hold(reason, origin)
+
+    def hold_unit(self, unit: str, reason: str) -> None:
+        """Hold what of the batch works on one of its units, as far as the recipe's hold level says."""
+        self._supervisor.hold_unit(unit, reason)
 
     def question(self, prompt: str) -> Prompt:
         """An open question; AnswerError when it is not open (any more)."""
@@ -224,7 +181,7 @@ class BatchRun:
     def on_scan(self) -> None:
         """Look at transitions again; the engine calls it after each scan."""
         if not self.ended:
-            self._kick.set()
+            self._supervisor.kick.set()
 
     async def close(self) -> None:
         """End all tasks, without a change of state: the engine stops, and the journal says where the batch is."""
@@ -241,282 +198,30 @@ class BatchRun:
 
         ``states`` and ``progress`` by path, as the journal's replay gives them.
         """
-        self._progress = {path: dict(entries) for path, entries in progress.items()}
+        supervisor = self._supervisor
+        supervisor.work.progress = {path: dict(entries) for path, entries in progress.items()}
         for element in self.root.walk():
             element.state = states.get(element.path, State.IDLE)
         for element in self.root.walk():
             above = element.parent.state if element.parent is not None else State.IDLE
-            if element.active and above in (State.STOPPING, State.ABORTING) and element.state is not above:
-                self._set(element, above, ENGINE, None, "the engine was restarted")
+            if above in (State.STOPPING, State.ABORTING) and above in targets(element.state):
+                supervisor.set(element, above, ENGINE, None, AFTER_OUTAGE)
             back = AFTER_CRASH[element.state]
             if element.is_phase and element.state is not State.IDLE and element.state not in FINAL:
-                self._make_phase(element)
+                supervisor.work.make(element)
             if back is not element.state:
-                self._set(element, back, ENGINE, None, "the engine was restarted")
+                supervisor.set(element, back, ENGINE, None, AFTER_OUTAGE)
         if self.ended:
             return
         self.reconciliation_due = True
         for element in self._phases():
             if element.state in (State.STOPPING, State.ABORTING):
-                element.transient = self._spawn(self._leave(element, None, element.state, "the engine was restarted"))
-        self._task = asyncio.create_task(self._supervise(), name=f"batch {self.id}")
-        self._kick.set()
+                supervisor.work.leave(element, element.state, AFTER_OUTAGE)
+        self._begin()
 
-    # -- the supervisor -----------------------------------------------------------------------------------------------
-
-    async def _supervise(self) -> None:
-        while not self.ended:
-            await self._kick.wait()
-            self._kick.clear()
-            try:
-                while any(self._advance(element) for element in reversed(list(self.root.walk()))):
-                    pass
-            except JournalUnavailableError as error:
-                self.hold(f"the journal cannot be written: {error}")
-            except Exception as error:  # noqa: BLE001  (whatever it is, the equipment goes to its safe state)
-                _log.exception("the supervisor failed", batch=self.id)
-                self.hold(f"internal error ({type(error).__name__}: {error}); the details are in log/engine.log")
-
-    def _advance(self, element: Element) -> bool:
-        """Bring one element on; whether something changed."""
-        if element.is_phase:
-            return self._advance_phase(element)
-        if element.state is State.RUNNING:
-            stopped = [c for c in element.children if c.state in (State.STOPPED, State.ABORTED) and not c.accepted]
-            if stopped:
-                for child in stopped:
-                    child.accepted = True
-                self.hold(f"{stopped[0].path} was {stopped[0].state.lower()}: Restart goes on with what follows it")
-                return True
-            if any(self._start_child(child) for child in element.startable()):
-                return True
-        state = element.next_state()
-        if state is None:
-            return False
-        self._set(element, state, ENGINE, None, element.reason if state is not State.RUNNING else "")
-        return True
-
-    def _start_child(self, child: Element) -> bool:
-        if child.when is not None:
-            resolve = self._rooms.image.reading
-            # A start condition that is unknown is false.
-            if not child.when.update(resolve, self._rooms.clock.now()):
-                child.waiting = child.when.describe(resolve)
-                return False
-        child.waiting = ""
-        self._set(child, State.RUNNING, ENGINE, Command.START, "")
-        if child.is_phase:
-            self._make_phase(child)
-            self._begin_work(child)
-        return True
-
-    def _advance_phase(self, element: Element) -> bool:
-        work, transient = element.work, element.transient
-        if transient is not None and transient.done() and element.state in ON_DONE:
-            element.transient = None
-            trouble = _trouble(transient)
-            if trouble and element.state is State.RESTARTING:
-                self.hold(f"{element.path}: {trouble}")
-                return True
-            state = ON_DONE[element.state]
-            self._set(element, state, ENGINE, None, "; ".join(filter(None, (element.reason, trouble))))
-            if state is State.RUNNING:
-                self._begin_work(element)
-            return True
-        if work is None or not work.done():
-            return False
-        return self._finish_work(element, work) if element.state in (State.RUNNING, State.PAUSING) else False
-
-    def _finish_work(self, element: Element, work: asyncio.Task[None]) -> bool:
-        element.work = None
-        trouble = _trouble(work)
-        if trouble:
-            self.hold(f"{element.path}: {trouble}")
-        elif element.state is State.PAUSING:
-            element.work = work  # it is done, and completes once it is resumed
-            self._set(element, State.PAUSED, ENGINE, None, element.reason)
-        else:
-            self._withdraw(element)
-            self._set(element, State.COMPLETE, ENGINE, None, "")
-        return True
-
-    # -- states -------------------------------------------------------------------------------------------------------
-
-    def _command_tree(self, element: Element, command: Command, origin: Origin, reason: str) -> None:
-        if command not in allowed_commands(element.state):
-            return
-        state = after(element.state, command)
-        self._set(element, state, origin, command, reason)
-        if element.is_phase:
-            self._enter(element, state, reason)
-        for child in element.children:
-            if child.active:
-                self._command_tree(child, command, origin, reason)
-
-    def _enter(self, element: Element, state: State, reason: str) -> None:
-        """What a command begins in a phase."""
-        if state in _TOWARDS_SAFETY:
-            self._withdraw(element)
-            element.transient = self._spawn(self._leave(element, element.transient, state, reason))
-        elif state is State.RESTARTING:
-            if element.context is not None:  # whatever is left of the old run has no pass any more
-                self._progress[element.path] = element.context.progress
-            self._make_phase(element)
-            element.transient = self._spawn(self._rejoin(element, element.transient))
-        elif state is State.RUNNING:
-            element.resumed.set()
-
-    async def _leave(self, element: Element, before: asyncio.Task[str] | None, state: State, reason: str) -> str:
-        """Bring a phase's unit into its safe state and its work to an end; returns what could not be reached."""
-        work = element.work
-        if work is not None:
-            work.cancel()
-        if before is not None:
-            await asyncio.wait([before])
-        told = ""
-        if element.bound.unit:
-            what = f"{element.path} {state.lower()}: {reason}" if reason else f"{element.path} {state.lower()}"
-            told = not_reached(await self._rooms.gate.make_safe(element.bound.unit, what, batch=self.id))
-        if work is not None:
-            _, pending = await asyncio.wait([work], timeout=LEAVE_S)
-            if pending:
-                _log.error("phase ignores that it was told to end", batch=self.id, path=element.path)
-        element.work = None
-        if state is State.STOPPING and element.phase is not None:
-            await element.phase.stopping()
-        return told
-
-    async def _rejoin(self, element: Element, before: asyncio.Task[str] | None) -> str:
-        if before is not None:
-            await asyncio.wait([before])
-        await self._ready(element)
-        if element.phase is not None:
-            await element.phase.restarting()
-        return ""
-
-    def _begin_work(self, element: Element) -> None:
-        element.work = asyncio.create_task(self._work(element), name=f"{self.id} {element.path}")
-        element.work.add_done_callback(lambda _: self._kick.set())
-
-    async def _work(self, element: Element) -> None:
-        if element.phase is None:
-            raise RuntimeError(f"{element.path} has no phase")
-        await self._ready(element)
-        await element.phase.running()
-
-    async def _ready(self, element: Element) -> None:
-        """Give a phase its right to command the unit, and take the unit over from its safe state."""
-        context, unit = element.context, element.bound.unit
-        if context is None or not unit:
-            return
-        if context.gate_pass is None or not context.gate_pass.valid:
-            context.gate_pass = self._rooms.gate.admit(unit, f"{self.id}/{element.path}", self.id, element.path)
-        if element.bound.phase is not None:
-            await context.at_most(element.bound.phase.max_speed)
-        await self._take_over.take(context, unit)
-
-    def _withdraw(self, element: Element) -> None:
-        context = element.context
-        if context is not None and context.gate_pass is not None:
-            self._rooms.gate.revoke(context.gate_pass)
-            context.gate_pass = None
-
-    def _make_phase(self, element: Element) -> None:
-        if element.bound.phase is None:
-            raise RuntimeError(f"{element.path} is no phase")
-        element.context = PhaseContext(
-            self._rooms,
-            self._board,
-            batch=self.id,
-            path=element.path,
-            unit=element.bound.unit,
-            arguments=element.bound.arguments,
-            progress=self._progress.get(element.path, {}),
-        )
-        element.context.pause = lambda: self._pause_point(element)
-        element.phase = element.bound.phase(element.context)
-
-    async def _pause_point(self, element: Element) -> None:
-        if element.state is State.PAUSING:
-            element.resumed.clear()
-            self._set(element, State.PAUSED, ENGINE, None, element.reason)
-            self._kick.set()
-            await element.resumed.wait()
-
-    def _set(self, element: Element, state: State, origin: Origin, command: Command | None, reason: str) -> None:
-        body = {"old": element.state, "new": state, "command": command or "", "reason": reason}
-        journal = self._rooms.journal
-        if state in (State.RUNNING, State.RESTARTING, State.COMPLETE):
-            journal.append(Kind.STATE_CHANGED, origin, body, batch=self.id, path=element.path)
-        else:
-            journal.append_safety(Kind.STATE_CHANGED, origin, body, batch=self.id, path=element.path)
-        element.state = state
-        element.reason = reason
-        element.since = self._rooms.clock.now()
-        self.on_change(self)
-
-    # -- conditions of a start ----------------------------------------------------------------------------------------
-
-    def _check_parent(self, element: Element, parent: Element, command: Command) -> None:
-        if parent.state is not State.RUNNING:
-            name = parent.path or "the batch"
-            raise StartRefusedError(f"{element.path} cannot {command}", [f"{name} is {parent.state}: {command} that"])
-
-    def _check_restart(self, element: Element) -> list[str]:
-        """The units that a restart takes up again."""
-        what = f"{self.id} cannot restart"
-        if self.reconciliation_due:
-            sign = f"sign it first: evcontrol batch sign-reconciliation {self.id}"
-            raise StartRefusedError(what, [f"the engine was away, and its reconciliation is not signed ({sign})"])
-        units = {e.bound.unit for e in element.walk() if e.is_phase and e.state is State.HELD and e.bound.unit}
-        self._check_start(what, sorted(units))
-        return sorted(units)
-
-    def _check_start(self, what: str, units: Iterable[str]) -> None:
-        reasons = [reason for unit in units for reason in self._blockers(unit)]
-        if reasons:
-            raise StartRefusedError(what, reasons)
-
-    def _prepare(self, units: Iterable[str], origin: Origin, reason: str) -> None:
-        for unit in units:
-            self._settle(unit, origin, reason)
-
-    # -- helpers ------------------------------------------------------------------------------------------------------
+    def _begin(self) -> None:
+        self._task = asyncio.create_task(self._supervisor.run(), name=f"batch {self.id}")
+        self._supervisor.kick.set()
 
     def _phases(self) -> list[Element]:
         return [element for element in self.root.walk() if element.is_phase]
-
-    def _spawn(self, work: Any) -> asyncio.Task[str]:
-        task: asyncio.Task[str] = asyncio.create_task(work)
-        task.add_done_callback(lambda _: self._kick.set())
-        return task
-
-    def _status(self, element: Element) -> ElementStatus:
-        commands = sorted(c for c in allowed_commands(element.state) if c not in _NOT_FOR_BATCHES)
-        waiting = element.waiting
-        if element.context is not None and element.active:
-            works = element.state in (State.RUNNING, State.PAUSING)
-            waiting = element.context.waiting if works else element.reason
-        elif element is self.root and element.state is not State.RUNNING:
-            waiting = element.reason
-        return ElementStatus(element.path, element.level.value, element.state.value, waiting, list(commands))
-
-
-def not_reached(report: SafeReport) -> str:
-    """What a way into the safe state could not reach, in words; empty when it reached everything."""
-    if not report.not_reached:
-        return ""
-    return "not in its safe state: " + ", ".join(f"{tag} ({why})" for tag, why in report.not_reached)
-
-
-def _trouble(task: asyncio.Task[Any]) -> str:
-    """Why a task did not do what it should, in words; empty when it did. A holding task returns what it left undone."""
-    if task.cancelled():
-        return "it was cancelled from outside"
-    error = task.exception()
-    if error is None:
-        return task.result() or ""
-    if isinstance(error, (HoldRequiredError, JournalUnavailableError)):
-        return str(error)
-    _log.error("phase failed", exc_info=error)
-    return f"internal error ({type(error).__name__}: {error}); the details are in log/engine.log"

@@ -110,6 +110,11 @@ def allowed_commands(state: State) -> frozenset[Command]:
     return frozenset(command for (source, command) in ON_COMMAND if source is state)
 
 
+def targets(state: State) -> frozenset[State]:
+    """The states that commands lead to from ``state``."""
+    return frozenset(target for (source, _), target in ON_COMMAND.items() if source is state)
+
+
 def after(state: State, command: Command, what: str = "", never: Collection[Command] = ()) -> State:
     """The state that ``command`` leads to; IllegalCommandError when it is not possible in ``state``.
 

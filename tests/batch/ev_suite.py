@@ -6,6 +6,7 @@ Virtual time runs at the speeds at which the demo runs, so that a batch of days 
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,21 +33,39 @@ class EvSuite(Rehearsal):
     def __init__(self, data: Path, clock: VirtualClock, sim: EvPlant | None = None, speed: float = SPEED) -> None:
         super().__init__(PLANT, data, clock, speed=speed, sim=sim)
         self.script: Script = load_script()
+        self.killed = asyncio.Event()
         self._session: Any = None
+        self._first = data
+        self._lives = 0
+        self._main: asyncio.Task[Any] | None = None
+        self._dying: list[asyncio.Task[Any]] = []
+        self._handled: set[str] = set()
 
     async def start_engine(self) -> None:
         """A new engine on the same data and equipment."""
         await super().start_engine()
+        self._main = asyncio.current_task()
         self._session = None
 
-    async def kill_engine(self) -> None:
-        """End every task of the engine where it stands, as SIGKILL does; the equipment goes on."""
-        keep = {asyncio.current_task(), self._steps}
-        left = [task for task in asyncio.all_tasks() if task not in keep]
-        for task in left:
+    def kill(self) -> None:
+        """Kill the engine at this very moment: nothing of it goes on, and of its files only what was synced is left."""
+        self._lives += 1
+        survived = self._first.with_name(f"{self._first.name}-{self._lives}")
+        segment, end = self.engine.journal.synced
+        shutil.copytree(self.data, survived, ignore=shutil.ignore_patterns("counter"))
+        with (survived / "journal" / segment.name).open("r+b") as file:
+            file.truncate(end)
+        self.data = survived
+        self._dying = [task for task in asyncio.all_tasks() if task not in (self._main, self._steps)]
+        for task in self._dying:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        self.killed.set()
+
+    async def bury(self) -> None:
+        """Clear away what is left of a killed engine in this process; the equipment goes on."""
+        await asyncio.gather(*self._dying, return_exceptions=True)
         self.engine.abandon()
+        self.killed.clear()
 
     async def restart(self, run: BatchRun) -> None:
         """Sign the reconciliation as it is shown now, and restart the batch."""
@@ -82,7 +101,8 @@ class EvSuite(Rehearsal):
         for prompt in run.prompts():
             answer = answer_to(prompt, self.script)
             value = self.measure(answer.truth) if answer.truth else answer.value
-            if answer.do:
+            if answer.do and prompt.id not in self._handled:  # nobody does it twice because he is asked again
+                self._handled.add(prompt.id)
                 self.hands(answer.do)
             if prompt.meaning:
                 await self.sign(run, prompt.id, value)

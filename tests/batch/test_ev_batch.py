@@ -212,7 +212,8 @@ def test_two_hours_without_an_engine_cost_no_cells_and_it_looks_before_it_writes
             began = clock.now()
             await suite.until(run, lambda: clock.now() - began > 6 * 3600 * NS)
             before = suite.sim.truth()["BR101"]["cells"]
-            await suite.kill_engine()
+            suite.kill()
+            await suite.bury()
             clock.set_speed(120.0)
             await clock.sleep(2 * 3600.0)
             after = suite.sim.truth()["BR101"]

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from evcontrol.clock import NS, VirtualClock, run_virtual
-from evcontrol.procedure.run import BatchRun, StartRefusedError
+from evcontrol.procedure.run import BatchRun
+from evcontrol.procedure.start import StartRefusedError
 from evcontrol.procedure.states import Command, State
 from evcontrol.quality import is_bad
 from tests.batch.suite import OPERATOR, Suite

@@ -11,7 +11,8 @@ import pytest
 from evcontrol.clock import VirtualClock, run_virtual
 from evcontrol.journal.events import Event
 from evcontrol.procedure.prompts import AnswerError
-from evcontrol.procedure.run import BatchRun, StartRefusedError
+from evcontrol.procedure.run import BatchRun
+from evcontrol.procedure.start import StartRefusedError
 from evcontrol.procedure.states import Command, State
 from tests.batch.suite import OPERATOR, Suite
 

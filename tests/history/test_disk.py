@@ -19,7 +19,7 @@ from evcontrol.history.reader import HistoryError, HistoryReader
 from evcontrol.history.store import Historian
 from evcontrol.journal.events import Kind
 from evcontrol.journal.store import read_events
-from evcontrol.procedure.run import StartRefusedError
+from evcontrol.procedure.start import StartRefusedError
 from evcontrol.procedure.states import Command, State
 from tests.batch.suite import OPERATOR, Suite
 from tests.history.plant import START, frame, make_tags

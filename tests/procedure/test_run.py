@@ -10,7 +10,8 @@ import pytest
 from evcontrol.clock import VirtualClock, run_virtual
 from evcontrol.journal.events import Kind
 from evcontrol.journal.store import read_events
-from evcontrol.procedure.run import BatchRun, StartRefusedError
+from evcontrol.procedure.run import BatchRun
+from evcontrol.procedure.start import StartRefusedError
 from evcontrol.procedure.states import Command, IllegalCommandError, State
 from tests.batch.suite import OPERATOR, Suite
 

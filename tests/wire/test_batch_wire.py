@@ -142,7 +142,7 @@ def test_an_unplugged_balance_holds_the_batch_in_its_safe_state(tmp_path: Path) 
     check_totals(tmp_path)
 
 
-@pytest.mark.parametrize("seed", [pytest.param(i, marks=[pytest.mark.full] if i >= 2 else []) for i in range(10)])
+@pytest.mark.parametrize("seed", [pytest.param(i, marks=[pytest.mark.full] if i >= 2 else []) for i in range(20)])
 def test_a_batch_survives_sigkill_of_its_engine(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
 
