@@ -203,10 +203,10 @@ class Alarms:
         """What an alarm looks at, with the present readings; KeyError for an unknown one."""
         return self._describe(self._alarms[name])
 
-    def restore(self, name: str, state: AlarmStatus, since: int, until: int = 0) -> None:
+    def restore(self, name: str, state: AlarmStatus, since: int, until: int = 0, *, first_out: bool = False) -> None:
         """Take over the state that the journal tells of before the engine ended; KeyError for an unknown alarm."""
         alarm = self._alarms[name]
-        alarm.restore(state, since, until)
+        alarm.restore(state, since, until, first_out=first_out)
         self._watch.restore(alarm.row, present=state in ACTIVE)
         self._note(alarm)
 
