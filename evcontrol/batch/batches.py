@@ -229,7 +229,9 @@ class Batches:
     def _compare(self, run: BatchRun) -> Reconciliation:
         outage = self._outages[run.id]
         seconds = outage_seconds(outage.since, outage.until)
-        return reconcile(self._rooms.plant, self._rooms.image, run.id, run.units, outage.expected, seconds)
+        return reconcile(
+            self._rooms.plant, self._rooms.image, run.id, run.units, outage.expected, seconds, run.bears_outage_h()
+        )
 
     async def _show(self, shown: Reconciliation) -> None:
         """Put what is to be signed into the journal."""
