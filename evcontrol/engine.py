@@ -19,6 +19,7 @@ from drivers.registry import driver_type
 from evcontrol.access.people import People
 from evcontrol.access.session import Sessions
 from evcontrol.acquisition.image import ProcessImage
+from evcontrol.acquisition.lateness import Lateness
 from evcontrol.acquisition.links import LinkTags
 from evcontrol.acquisition.scan import Scan, Scanner
 from evcontrol.acquisition.standstill import Standstill
@@ -31,7 +32,8 @@ from evcontrol.control.bypass import BypassService
 from evcontrol.control.expiry import Expiry
 from evcontrol.control.gate import CommandRefusedError, Gate, SafeReport
 from evcontrol.control.interlocks import Interlocks
-from evcontrol.control.loops import LoopMode, Loops
+from evcontrol.control.loop import LoopMode
+from evcontrol.control.loops import Loops
 from evcontrol.control.owner import Mode
 from evcontrol.history.cursor import CURSOR_FILE
 from evcontrol.history.forward_state import ForwardState, ForwardStatus
@@ -112,6 +114,7 @@ class Engine:
         )  # fmt: skip
         self.batches = Batches(rooms, self.interlocks, self.blockers, data / "history")
         self._standstill = Standstill(clock)
+        self._lateness = Lateness()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._observed = False
         self._died_until = 0
@@ -288,6 +291,7 @@ class Engine:
         tags: Mapping[str, float | str] = {
             "SYS.SPEED": self.clock.speed,
             "SYS.SCAN_LATE": max(0.0, scan.late_ms),
+            "SYS.SCAN_LATE_P99": self._lateness.take(scan),
             "SYS.SCANS_MISSED": float(self.scanner.overruns),
             "SYS.STOOD_STILL": self._standstill.take(),
             "SYS.DIED": float(scan.t < self._died_until),
@@ -304,6 +308,7 @@ class Engine:
         for name, value in tags.items():
             if name in self.plant.internal:
                 self.image.set_internal(name, value)
+        self.loops.show()
         self.links.measure()
 
     def _watch_links(self, run: BatchRun, scan: Scan) -> None:
@@ -394,7 +399,7 @@ class Engine:
     def _trip_actuators(self, spec: InterlockSpec, why: str) -> None:
         """Trip only what the interlock names; a batch that has one of these actuators cannot go on."""
         for loop in self.plant.loops.values():
-            if loop.output in spec.trip:
+            if not spec.trip.keys().isdisjoint(loop.actuators):
                 self.loops.stop(loop.name, ENGINE, why)
         batches = self.gate.trip(spec.unit, spec.name, why)
         for run in self.batches.active(spec.unit):
@@ -484,6 +489,9 @@ class Engine:
         for name, alarm in self.view.alarms.items():
             if name in self.plant.alarms:
                 self.alarms.restore(name, AlarmStatus(alarm.state), alarm.since, alarm.until)
+        for name, changed in list(self.view.setpoints.items()):
+            if name in self.plant.alarms:
+                self.alarms.restore_setpoint(name, changed.value, changed.configured)
 
     async def _complete_safe_states(self, died: bool) -> None:
         """After the death of an engine: what the watchdogs left elsewhere than where it is safe; then what tripped."""
@@ -513,6 +521,8 @@ class Engine:
         for name, driver in self.drivers.items():
             if driver.link.state is not LinkState.READY:
                 yield Limit(1.0, f"{name} is {driver.link.state}")
+        for name, longest_s in self.alarms.longest_scans():
+            yield Limit(longest_s / self.plant.wire_scan_s, name)
         for loop in self.loops.states():
             if loop.mode is not LoopMode.OFF:
                 yield Limit(loop.spec.max_scan_s / self.plant.wire_scan_s, loop.spec.name)

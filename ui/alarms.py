@@ -31,6 +31,7 @@ class Alarms(View):
                 Column("Since (UTC)", 23),
                 Column("Alarm", 30),
                 Column("What", 40),
+                Column("If nobody acts", 40),
                 Column("What to do", 0),
             ],
         )
@@ -100,8 +101,7 @@ class Alarms(View):
         told = f"{len(alarms)}, of which {len(waiting)} unacknowledged" if alarms else "none"
         self._none.say(told, Tone.DIM, self.stale)
         chosen = next((alarm for alarm in alarms if alarm.alarm == self.list.selected()), None)
-        action = f"What to do: {chosen.corrective_action}" if chosen is not None and chosen.corrective_action else ""
-        self._action.say(action, Tone.PLAIN, self.stale)
+        self._action.say("" if chosen is None else words.about_alarm(chosen), Tone.PLAIN, self.stale)
         self._allow_acknowledge(chosen)
         self._allow_shelve(chosen)
         tripped = next((one for one in picture.interlocks if one.interlock == self.interlocks.selected()), None)
@@ -193,9 +193,10 @@ def _alarm_row(alarm: AlarmView) -> Row:
         when.moment(alarm.since),
         alarm.alarm,
         alarm.text,
+        alarm.consequence,
         alarm.corrective_action,
     )
-    return Row(alarm.alarm, cells, "", f"{alarm.alarm}: {alarm.text}\n{alarm.corrective_action}".strip())
+    return Row(alarm.alarm, cells, "", f"{alarm.alarm}: {alarm.text}\n{words.about_alarm(alarm)}".strip())
 
 
 def _state(alarm: AlarmView) -> str:

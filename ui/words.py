@@ -55,6 +55,17 @@ def alarm_state(alarm: AlarmView) -> str:
     return _ALARM_STATES.get(alarm.state, alarm.state)
 
 
+def about_alarm(alarm: AlarmView) -> str:
+    """What may be behind an alarm, what follows if nobody acts, in how long, and what to do."""
+    told = (
+        ("Cause", alarm.cause),
+        ("If nobody acts", alarm.consequence),
+        ("Time to act", f"{alarm.respond_within / 60:g} min" if alarm.respond_within else ""),
+        ("What to do", alarm.corrective_action),
+    )
+    return "\n".join(f"{what}: {text}" for what, text in told if text)
+
+
 def is_put_aside(alarm: AlarmView) -> bool:
     """Whether a person has silenced the alarm."""
     return alarm.state in _PUT_ASIDE

@@ -16,6 +16,7 @@ class Permission(StrEnum):
     COMMAND = "command"  # manual commands, modes, loops
     ACKNOWLEDGE = "acknowledge"  # alarms
     SHELVE = "shelve"  # alarms, for a limited time
+    ADJUST = "adjust"  # alarms: their setpoints
     DISABLE = "disable"  # alarms: out of service
     RESET = "reset"  # tripped interlocks
     BYPASS = "bypass"  # interlocks, for a limited time, with a signature
@@ -37,10 +38,17 @@ _OPERATOR: Final = frozenset(
 ROLES: Final[Mapping[str, frozenset[Permission]]] = MappingProxyType(
     {
         "operator": _OPERATOR,
-        "supervisor": _OPERATOR | {Permission.RESET, Permission.DISABLE, Permission.BYPASS},
+        "supervisor": _OPERATOR | {Permission.RESET, Permission.ADJUST, Permission.DISABLE, Permission.BYPASS},
         "quality": frozenset({Permission.READ, Permission.SIGN}),
         "engineer": frozenset(
-            {Permission.READ, Permission.COMMAND, Permission.ACKNOWLEDGE, Permission.SHELVE, Permission.RESET}
+            {
+                Permission.READ,
+                Permission.COMMAND,
+                Permission.ACKNOWLEDGE,
+                Permission.SHELVE,
+                Permission.ADJUST,
+                Permission.RESET,
+            }
         ),
         # Who hands out access has none to the process by that.
         "administrator": frozenset({Permission.READ, Permission.ADMINISTER}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
@@ -15,29 +15,31 @@ import numpy.typing as npt
 from evcontrol.acquisition.image import ProcessImage
 from evcontrol.acquisition.scan import Scan
 from evcontrol.alarms.alarm import Alarm
-from evcontrol.alarms.describe import describe, leading_tag
+from evcontrol.alarms.describe import describe, in_words, leading_tag
 from evcontrol.alarms.states import ACTIVE, SILENCED, WAITING, AlarmStatus, Happening
 from evcontrol.alarms.watch import Watch
 from evcontrol.clock import NS, Clock
 from evcontrol.journal.events import ENGINE, Kind, Origin
 from evcontrol.journal.store import Journal, JournalUnavailableError
-from evcontrol.plant.alarm_specs import AlarmSpec
+from evcontrol.plant.alarm_specs import AlarmSpec, ExpressionTest, RateTest
 from evcontrol.plant.model import Plant
 from evcontrol.quality import is_bad
 
+SCANS_OF_RATE: Final = 4
+"""Scans that the window of a rate holds at least."""
 _CODES: Final = {status: code for code, status in enumerate(AlarmStatus)}
 _IS_ACTIVE: Final = np.array([status in ACTIVE for status in AlarmStatus])
+_STANDS: Final = np.array([status not in (AlarmStatus.NORMAL, AlarmStatus.SUPPRESSED) for status in AlarmStatus])
 _IS_SILENCED: Final = np.array([status in SILENCED for status in AlarmStatus])
 
 
 @dataclass(frozen=True, slots=True)
 class AlarmState:
-    """How an alarm stands: since and until when (process time, UTC ns; 0 = since the start), its condition in words."""
+    """How an alarm stands: since and until when (process time, UTC ns; 0 = since the start)."""
 
     spec: AlarmSpec
     state: AlarmStatus
     since: int
-    value_text: str
     until: int = 0
     """When a shelved alarm comes back by itself; 0 for every other."""
     first_out: bool = False
@@ -60,6 +62,11 @@ class Alarms:
         self._clock = clock
         self._alarms = {spec.name: Alarm(spec, row) for row, spec in enumerate(plant.alarms.values())}
         self._rows = list(self._alarms.values())
+        self._words = {
+            alarm.row: in_words(alarm.spec, alarm.setpoint, plant.symbols)
+            for alarm in self._rows
+            if not isinstance(alarm.spec.test, ExpressionTest)
+        }
         self._watch = Watch([alarm.spec for alarm in self._rows], plant.symbols, image)
         self._status = np.zeros(len(self._rows), dtype=np.int8)
         self._until = np.zeros(len(self._rows), dtype=np.int64)
@@ -67,6 +74,7 @@ class Alarms:
         self._group = np.array([groups[alarm.spec.group] for alarm in self._rows], dtype=np.int32)
         """Of each alarm; 0 for none."""
         self._leading = [leading_tag(alarm.spec, self._watch.conditions.get(alarm.row)) for alarm in self._rows]
+        self._rate_alarms = [alarm for alarm in self._rows if isinstance(alarm.spec.test, RateTest)]
         self._owed: deque[Mapping[str, Any]] = deque()
 
     def evaluate(self, scan: Scan) -> None:
@@ -121,6 +129,36 @@ class Alarms:
         """Put an alarm back in service."""
         self._do(self._alarms[name], Happening.PUT_BACK, origin, f"back in service: {reason}")
 
+    def adjust(self, name: str, setpoint: float, origin: Origin, reason: str) -> None:
+        """Change an alarm's setpoint, in its unit and within the plant file's range, from the next scan on."""
+        alarm = self._alarms[name]
+        low, high, unit = alarm.spec.setpoint_low, alarm.spec.setpoint_high, alarm.spec.setpoint_unit
+        if alarm.setpoint is None or low is None or high is None:
+            raise ValueError(f"the setpoint of alarm {name} may not be changed (adjustable in the plant file)")
+        if not low <= setpoint <= high:
+            raise ValueError(
+                f"the setpoint of alarm {name} may be {low:g} to {high:g} {unit}, not {setpoint:g}".rstrip()
+            )
+        self._journal_owed()
+        self._journal.append(Kind.ALARM_SETPOINT, origin, _changed(alarm, setpoint, reason))
+        self._use(alarm, setpoint)
+
+    def restore_setpoint(self, name: str, setpoint: float, configured: float) -> None:
+        """Take over a setpoint that was changed before the engine ended, when the plant file had ``configured``.
+
+        A plant file that has another setpoint now, or another range, is newer than the change: its own holds, and the
+        journal says so. KeyError for an unknown alarm.
+        """
+        alarm = self._alarms[name]
+        if alarm.setpoint is None or setpoint == alarm.setpoint:
+            return
+        low, high = alarm.spec.setpoint_low, alarm.spec.setpoint_high
+        if configured == alarm.setpoint and low is not None and high is not None and low <= setpoint <= high:
+            self._use(alarm, setpoint)
+            return
+        body = _changed(alarm, alarm.setpoint, "the plant file has changed since") | {"old": setpoint}
+        self._journal.append(Kind.ALARM_SETPOINT, ENGINE, body)
+
     def check(self, name: str, happening: Happening) -> AlarmStatus:
         """The state that a happening would lead to now; ValueError, in words, when it leads nowhere."""
         alarm = self._alarms[name]
@@ -135,18 +173,28 @@ class Alarms:
 
     def states(self) -> list[AlarmState]:
         """Every alarm in the order of the plant file."""
-        return [
-            AlarmState(
-                alarm.spec,
-                alarm.status,
-                alarm.since,
-                self._describe(alarm),
-                alarm.until,
-                alarm.first_out,
-                alarm.setpoint,
-            )
-            for alarm in self._rows
-        ]
+        return [_state(alarm) for alarm in self._rows]
+
+    def longest_scans(self) -> Iterator[tuple[str, float]]:
+        """For each alarm that applies and needs short scans, its name and the longest one (process s).
+
+        A rate needs readings over half of its window, and more than two of them.
+        """
+        for alarm in self._rate_alarms:
+            if self._watch.applies[alarm.row] and isinstance(alarm.spec.test, RateTest):
+                yield alarm.spec.name, alarm.spec.test.over_s / SCANS_OF_RATE
+
+    def standing(self) -> list[AlarmState]:
+        """Those that are neither normal nor suppressed by design."""
+        return [_state(self._rows[row]) for row in np.flatnonzero(_STANDS[self._status]).tolist()]
+
+    def state(self, name: str) -> AlarmState:
+        """One alarm; KeyError for an unknown one."""
+        return _state(self._alarms[name])
+
+    def describe(self, name: str) -> str:
+        """What an alarm looks at, with the present readings; KeyError for an unknown one."""
+        return self._describe(self._alarms[name])
 
     def restore(self, name: str, state: AlarmStatus, since: int, until: int = 0) -> None:
         """Take over the state that the journal tells of before the engine ended; KeyError for an unknown alarm."""
@@ -178,11 +226,16 @@ class Alarms:
         self._status[alarm.row], self._until[alarm.row] = _CODES[alarm.status], alarm.until
 
     def _describe(self, alarm: Alarm) -> str:
-        condition = self._watch.conditions.get(alarm.row)
+        condition = self._watch.conditions.get(alarm.row) or self._words[alarm.row]
         if condition is not None:
             return condition.describe(self._image.resolve)
         slope = self._watch.slope(alarm.row)
         return describe(alarm.spec, alarm.setpoint, slope, self._plant.symbols, self._image.resolve)
+
+    def _use(self, alarm: Alarm, setpoint: float) -> None:
+        alarm.setpoint = setpoint
+        self._watch.set_setpoint(alarm.row, setpoint)
+        self._words[alarm.row] = in_words(alarm.spec, setpoint, self._plant.symbols)
 
     def _is_first(self, alarm: Alarm) -> bool:
         """Whether no other alarm of its group is active."""
@@ -217,3 +270,16 @@ class Alarms:
             return None, ""
         value, quality = self._image.reading(tag)
         return None if is_bad(quality) or not isfinite(value) else value, self._plant.tags[tag].unit
+
+
+def _state(alarm: Alarm) -> AlarmState:
+    return AlarmState(alarm.spec, alarm.status, alarm.since, alarm.until, alarm.first_out, alarm.setpoint)
+
+
+def _changed(alarm: Alarm, setpoint: float, reason: str) -> dict[str, Any]:
+    """The body of a change of an alarm's setpoint."""
+    spec = alarm.spec
+    return {
+        "alarm": spec.name, "old": alarm.setpoint, "new": setpoint, "unit": spec.setpoint_unit,
+        "configured": spec.setpoint, "reason": reason,
+    }  # fmt: skip

@@ -52,24 +52,40 @@ def leading_tag(spec: AlarmSpec, condition: Condition | None) -> str:
             return spec.test.tag
 
 
+def in_words(spec: AlarmSpec, setpoint: float | None, symbols: Mapping[str, Symbol]) -> Condition | None:
+    """What describes a declared kind that the language has words for; None for the others."""
+    text = as_expression(spec, setpoint)
+    return compile_condition(text, symbols) if text else None
+
+
 def describe(
     spec: AlarmSpec, setpoint: float | None, slope: float, symbols: Mapping[str, Symbol], resolve: Resolve
 ) -> str:
-    """The condition of an alarm that is no expression; ``slope`` is how fast its tag changes (rate alarms only)."""
+    """A condition that the language has no words for; ``slope`` is how fast its tag changes (rate alarms only)."""
     match spec.test:
-        case RateTest(tag):
-            limit = _quantity(setpoint, spec)
+        case RateTest():
             now = "unknown" if math.isnan(slope) else f"now {value_text(slope, spec.setpoint_unit)}"
-            return f"{tag} changes by more than {limit} ({now})"
-        case DiscrepancyTest(commanded, confirmed, _, travel_s):
-            pair = ", ".join(f"{name} {_reading(symbols[name], resolve)}" for name in (commanded, confirmed))
-            return f"{confirmed} does not follow {commanded} within {number_text(travel_s)} s (now {pair})"
-        case StaleTest(tag):
-            return f"{tag} has had no news for {_quantity(setpoint, spec)} (now {_reading(symbols[tag], resolve)})"
-        case WatchdogTest(tag):
-            return f"{tag} has not moved for {_quantity(setpoint, spec)} (now {_reading(symbols[tag], resolve)})"
+        case DiscrepancyTest(commanded, confirmed):
+            pair = (f"{name} {_reading(symbols[name], resolve)}" for name in (commanded, confirmed))
+            now = f"now {', '.join(pair)}"
         case _:
-            return compile_condition(as_expression(spec, setpoint), symbols).describe(resolve)
+            now = f"now {_reading(symbols[leading_tag(spec, None)], resolve)}"
+    return f"{wording(spec, setpoint)} ({now})"
+
+
+def wording(spec: AlarmSpec, setpoint: float | None) -> str:
+    """What an alarm looks at, without readings: its expression where it has one."""
+    match spec.test:
+        case RateTest(tag, over_s=over_s):
+            return f"{tag} changes by more than {_quantity(setpoint, spec)} over {number_text(over_s)} s"
+        case DiscrepancyTest(commanded, confirmed, _, travel_s):
+            return f"{confirmed} does not follow {commanded} within {number_text(travel_s)} s"
+        case StaleTest(tag):
+            return f"{tag} has had no news for {_quantity(setpoint, spec)}"
+        case WatchdogTest(tag):
+            return f"{tag} has not moved for {_quantity(setpoint, spec)}"
+        case _:
+            return as_expression(spec, setpoint)
 
 
 def _quantity(setpoint: float | None, spec: AlarmSpec) -> str:

@@ -46,6 +46,7 @@ from evcontrol.api.schema import (
     ReportMade,
     ServiceChange,
     Session,
+    SetpointChange,
     Shelving,
     SignOn,
     SignReconciliation,
@@ -159,9 +160,9 @@ class Client:
         """Change a unit's mode."""
         await self._call(NoneType, "POST", _path("units", unit, "mode"), ModeChange(mode=mode, reason=reason))
 
-    async def alarms(self) -> list[AlarmView]:
-        """Alarms that are not normal."""
-        return await self._call(list[AlarmView], "GET", "/api/alarms")
+    async def alarms(self, *, every: bool = False) -> list[AlarmView]:
+        """Alarms that are neither normal nor suppressed by design, or every one."""
+        return await self._call(list[AlarmView], "GET", f"/api/alarms?all={str(every).lower()}")
 
     async def acknowledge(self, alarm: str, comment: str = "") -> None:
         """Acknowledge an alarm."""
@@ -187,6 +188,11 @@ class Client:
     async def unshelve(self, alarm: str, reason: str) -> None:
         """Bring a shelved alarm back before its time."""
         await self._call(NoneType, "POST", _path("alarms", alarm, "unshelve"), WithReason(reason=reason))
+
+    async def change_alarm_setpoint(self, alarm: str, setpoint: float, reason: str) -> AlarmView:
+        """Change the setpoint of an alarm, in its unit and within the plant file's range."""
+        body = SetpointChange(setpoint=setpoint, reason=reason)
+        return await self._call(AlarmView, "POST", _path("alarms", alarm, "setpoint"), body)
 
     async def remove_alarm(self, alarm: str, reason: str, password: str) -> None:
         """Take an alarm out of service: a signature."""

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 
@@ -68,14 +68,16 @@ class Desk:
     def require(self, session: Session, permission: Permission, what: str) -> None:
         """RefusedError 403, journalled, unless the person may do it; 503 while the engine stops."""
         if permission not in session.permissions:
-            body = {"user": session.user, "permission": permission.value, "what": what[:200]}
-            self.note(Kind.DENIED, Origin.user(session.user, session.station), body)
             roles = ", ".join(session.roles)
-            raise RefusedError(
-                403, f"{session.user} ({roles}) lacks the permission to {permission}", "Ask somebody who has it."
-            )
+            self.refuse(session, permission, what, f"{session.user} ({roles}) lacks the permission to {permission}")
         if self.closing:
             raise RefusedError(503, "the engine is stopping", "Try again when it has been started again.")
+
+    def refuse(self, session: Session, permission: Permission, what: str, why: str) -> NoReturn:
+        """RefusedError 403, journalled."""
+        body = {"user": session.user, "permission": permission.value, "what": what[:200]}
+        self.note(Kind.DENIED, _person(session), body)
+        raise RefusedError(403, why, "Ask somebody who has it.")
 
     async def sign_on(self, user: str, password: str, station: str) -> tuple[Session, str]:
         """A new session and its token; RefusedError 401 when name and password do not fit."""

@@ -187,10 +187,12 @@ class InterlockView(Message):
 
 
 class AlarmView(Message):
-    """An alarm that is neither normal nor suppressed by design (ISA-18.2).
+    """How an alarm stands, and what it is for (ISA-18.2).
 
-    ``until`` is when a shelved one comes back by itself, ``first_out`` whether it was the first of its group,
-    ``shelve_longest`` for how many seconds of process time it may be shelved.
+    ``until`` is when a shelved one comes back by itself, ``first_out`` whether it was the first of its ``group``,
+    ``shelve_longest`` for how many seconds of process time it may be shelved and ``shelve_by`` by which roles (empty:
+    all that may shelve). ``setpoint`` is in ``setpoint_unit``, and may be changed from ``setpoint_low`` to
+    ``setpoint_high``; null where there is none.
     """
 
     alarm: str
@@ -204,6 +206,17 @@ class AlarmView(Message):
     until: int = 0
     first_out: bool = False
     shelve_longest: float = 0.0
+    shelve_by: list[str] = []
+    cause: str = ""
+    consequence: str = ""
+    alarm_class: str = ""
+    severity: str = ""
+    respond_within: float = 0.0
+    group: str = ""
+    setpoint: float | None = None
+    setpoint_unit: str = ""
+    setpoint_low: float | None = None
+    setpoint_high: float | None = None
 
 
 class AlarmFigures(Message):
@@ -301,6 +314,13 @@ class Shelving(Message):
     """An alarm is put aside for so many seconds of process time."""
 
     duration_s: Annotated[FiniteFloat, Field(gt=0)]
+    reason: Reason
+
+
+class SetpointChange(Message):
+    """The setpoint of an alarm is changed, in the alarm's unit."""
+
+    setpoint: FiniteFloat
     reason: Reason
 
 

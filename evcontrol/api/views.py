@@ -9,7 +9,8 @@ from importlib.metadata import version
 import numpy as np
 
 from evcontrol.access.people import Person
-from evcontrol.alarms.states import WAITING, AlarmStatus
+from evcontrol.alarms.alarms import AlarmState
+from evcontrol.alarms.states import WAITING
 from evcontrol.api.schema import (
     AlarmView,
     BatchSummary,
@@ -31,7 +32,7 @@ from evcontrol.api.schema import (
 )
 from evcontrol.api.stream import Readings
 from evcontrol.batch import reconcile
-from evcontrol.control.loops import LoopMode, LoopState
+from evcontrol.control.loop import LoopMode, LoopState
 from evcontrol.control.owner import Owner
 from evcontrol.engine import Engine
 from evcontrol.journal.replay import BatchView as Replayed
@@ -129,7 +130,7 @@ def loop_view(state: LoopState) -> LoopView:
         unit=spec.unit,
         mode="manual" if state.mode is LoopMode.OFF else "auto",
         pv=spec.pv,
-        output=spec.output,
+        output=spec.drives,
         setpoint=state.setpoint,
         setpoint_low=spec.setpoint_low,
         setpoint_high=spec.setpoint_high,
@@ -161,24 +162,37 @@ def interlocks(engine: Engine) -> list[InterlockView]:
 
 
 def alarms(engine: Engine) -> list[AlarmView]:
-    """The alarms that are neither normal nor suppressed by design. Their text does not move with the values."""
-    return [
-        AlarmView(
-            alarm=alarm.spec.name,
-            unit=alarm.spec.unit,
-            state=alarm.state.value,
-            priority=alarm.spec.priority.value,
-            acknowledged=alarm.state not in WAITING,
-            since=alarm.since,
-            text=alarm.spec.description,
-            corrective_action=alarm.spec.corrective_action,
-            until=alarm.until,
-            first_out=alarm.first_out,
-            shelve_longest=alarm.spec.shelve_longest_s,
-        )
-        for alarm in engine.alarms.states()
-        if alarm.state not in (AlarmStatus.NORMAL, AlarmStatus.SUPPRESSED)
-    ]
+    """The alarms that are neither normal nor suppressed by design."""
+    return [alarm_view(state) for state in engine.alarms.standing()]
+
+
+def alarm_view(alarm: AlarmState) -> AlarmView:
+    """One alarm. Its text does not move with the values."""
+    spec = alarm.spec
+    return AlarmView(
+        alarm=spec.name,
+        unit=spec.unit,
+        state=alarm.state.value,
+        priority=spec.priority.value,
+        acknowledged=alarm.state not in WAITING,
+        since=alarm.since,
+        text=spec.description,
+        corrective_action=spec.corrective_action,
+        until=alarm.until,
+        first_out=alarm.first_out,
+        shelve_longest=spec.shelve_longest_s,
+        shelve_by=list(spec.shelve_roles),
+        cause=spec.cause,
+        consequence=spec.consequence,
+        alarm_class=spec.alarm_class.value,
+        severity=spec.severity.value,
+        respond_within=spec.respond_within_s,
+        group=spec.group,
+        setpoint=alarm.setpoint,
+        setpoint_unit=spec.setpoint_unit,
+        setpoint_low=spec.setpoint_low,
+        setpoint_high=spec.setpoint_high,
+    )
 
 
 def prompts(engine: Engine) -> list[PromptView]:

@@ -182,6 +182,8 @@ class BatchRecord:
     questions: list[QuestionEntry] = field(default_factory=list)
     standing: list[Event] = field(default_factory=list)
     alarms: list[Event] = field(default_factory=list)
+    setpoints: list[Event] = field(default_factory=list)
+    """Setpoints of alarms that were changed."""
     interlocks: list[Event] = field(default_factory=list)
     safe_states: list[Event] = field(default_factory=list)
     loops: list[Event] = field(default_factory=list)

@@ -205,6 +205,7 @@ class Gathering:
 
 _LISTS: Final = {
     Kind.ALARM_STATE: "alarms",
+    Kind.ALARM_SETPOINT: "setpoints",
     Kind.INTERLOCK_TRIPPED: "interlocks",
     Kind.INTERLOCK_RESET: "interlocks",
     Kind.INTERLOCK_BYPASSED: "interlocks",
@@ -236,6 +237,7 @@ _NEEDED: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.ENGINE_STOPPED: ("reason",),
     Kind.LINK_STATE: ("device", "state", "reason"),
     Kind.ALARM_STATE: ("alarm", "old", "new", "priority", "text"),
+    Kind.ALARM_SETPOINT: ("alarm", "old", "new", "unit", "reason"),
     Kind.INTERLOCK_TRIPPED: ("interlock", "cause"),
     Kind.INTERLOCK_RESET: ("interlock",),
     Kind.INTERLOCK_BYPASSED: ("interlock", "reason", "duration_s"),
@@ -256,6 +258,7 @@ _DEEDS: Final = {
     Kind.PROMPT_ANSWERED: "answered a question",
     Kind.COMMAND_INTENT: "commanded an actuator",
     Kind.COMMAND_REFUSED: "gave a command that was refused",
+    Kind.ALARM_SETPOINT: "changed the setpoint of an alarm",
     Kind.INTERLOCK_RESET: "reset an interlock",
     Kind.INTERLOCK_BYPASSED: "bypassed an interlock",
     Kind.INTERLOCK_BYPASS_ENDED: "ended the bypass of an interlock",
@@ -284,7 +287,7 @@ def _unit_of(event: Event) -> str:
     named = next((str(event.body[key]) for key in _NAMED_BY if event.body.get(key)), "")
     if event.kind is Kind.LOOP_CHANGED:
         named = str(event.body.get("loop", ""))  # its "unit" is that of the setpoint
-    if event.kind in (Kind.ALARM_STATE, Kind.COMMAND_INTENT, Kind.COMMAND_REFUSED):
+    if event.kind in (Kind.ALARM_STATE, Kind.ALARM_SETPOINT, Kind.COMMAND_INTENT, Kind.COMMAND_REFUSED):
         named = str(event.body.get("alarm") or event.body.get("tag", ""))
     return named.partition(".")[0]
 

@@ -72,6 +72,11 @@ def alarms(record: BatchRecord) -> Markup:
     trips = [
         (moment(e.t), e.body["interlock"], _happened(e), _cause(e), who(record, e.actor)) for e in record.interlocks
     ]
+    setpoints = [
+        (moment(e.t), e.body["alarm"], e.body["old"], e.body["new"], e.body["unit"], e.body["reason"],
+         who(record, e.actor))
+        for e in record.setpoints
+    ]  # fmt: skip
     safe = [(moment(e.t), e.body["unit"], e.body["why"], _reached(e)) for e in record.safe_states]
     safe_css = ["bad" if e.body["not_reached"] else "" for e in record.safe_states]
     standing = [(moment(e.t), _named(e), _happened(e), _cause(e)) for e in record.standing]
@@ -81,6 +86,8 @@ def alarms(record: BatchRecord) -> Markup:
         table(("Since", "Alarm or interlock", "State", "What"), standing),
         element("h3", "Alarms"),
         table(("Time", "Alarm", "Priority", "State", "What", "Who"), raised, none="No alarms."),
+        element("h3", "Setpoints of alarms that were changed"),
+        table(("Time", "Alarm", "Old", "New", "Unit", "Reason", "Who"), setpoints, none="None."),
         element("h3", "Interlocks"),
         table(("Time", "Interlock", "What", "Cause or reason", "Who"), trips, none="No interlock tripped."),
         element("h3", "Ways into the safe state"),

@@ -1,10 +1,10 @@
-"""``evcontrol alarms``: every change of an alarm, and how good the alarms were, from the data directory."""
+"""``evcontrol alarms``: how the alarms stand, their setpoints, every change of one, and how good they were."""
 
 from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,21 +12,89 @@ from typing import Annotated, Any
 import typer
 
 from evcontrol.alarms.figures import Change, changes_of, figures
+from evcontrol.api.client import Client
+from evcontrol.api.schema import AlarmView, WithReason
 from evcontrol.batch.spans import Span, UnknownSpanError, find_span
-from evcontrol.cli.connect import DEFAULT_DATA, Data
+from evcontrol.cli.connect import DEFAULT_DATA, AsUser, Data, login_name, reading, signed_on
 from evcontrol.cli.fault import WRONG_USE, CliError
 from evcontrol.cli.history import From, To, parse_time
+from evcontrol.cli.message import message
 from evcontrol.cli.output import AsJson, print_json, print_table, say
+from evcontrol.cli.secret import PasswordStdin, password
 from evcontrol.clock import iso
 from evcontrol.journal.events import Event, Kind
 from evcontrol.journal.store import JournalDamagedError, read_events
+from evcontrol.plant.alarm_specs import Priority
+from evcontrol.units import UnitError, parse_quantity
+from evcontrol.yaml_source import nearest
 
-app = typer.Typer(no_args_is_help=True, help="Look at the alarms that were; no engine is needed.")
+app = typer.Typer(no_args_is_help=True, help="The alarms that stand, and those that were.")
 
+RANKS = [priority.value for priority in reversed(Priority)]
+"""Priorities, the most urgent first."""
 COLUMNS = ("time", "alarm", "priority", "old", "new", "who", "station", "why", "value", "unit", "first_out")
 
 Alarm = Annotated[list[str] | None, typer.Option("--alarm", "-a", help="An alarm or a unit; again for more.")]
+Which = Annotated[str, typer.Argument(metavar="ALARM", help="The alarm.")]
+Setpoint = Annotated[str, typer.Argument(metavar="SETPOINT", help="With its unit, such as '7.5 psi'.")]
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; the journal keeps it.")]
+Every = Annotated[bool, typer.Option("--all", help="Also those that are normal or suppressed by design.")]
 Batch = Annotated[str, typer.Option("--batch", "-b", help="The time and the units of this batch.")]
+
+
+@app.command("list")
+def list_alarms(every: Every = False, data: Data = DEFAULT_DATA, json: AsJson = False) -> None:
+    """Show the alarms that stand, the most urgent first: what they are, what follows, and what to do."""
+    found = reading(data, lambda client: client.alarms(every=every))
+    found.sort(key=lambda one: (one.acknowledged, RANKS.index(one.priority), -one.since))
+    if json:
+        print_json(found)
+    for one in found if not json else ():
+        _tell(one)
+    if not found and not json:
+        say("no alarm stands")
+
+
+@app.command("set")
+def set_setpoint(
+    alarm: Which,
+    setpoint: Setpoint,
+    reason: Reason,
+    data: Data = DEFAULT_DATA,
+    user: AsUser = "",
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Change the setpoint of an alarm, within the range that the plant file gives."""
+    said = message(WithReason, reason=reason).reason
+
+    async def work(client: Client) -> AlarmView:
+        known = {one.alarm: one for one in await client.alarms(every=True)}
+        if alarm not in known:
+            raise CliError(f"the plant has no alarm {alarm!r}{nearest(alarm, known)}")
+        return await client.change_alarm_setpoint(alarm, _in_unit(setpoint, known[alarm]), said)
+
+    view = signed_on(data, user, password_stdin, work)
+    say(f"{alarm}: the setpoint is {view.setpoint:g} {view.setpoint_unit}".rstrip())
+
+
+@app.command()
+def remove(
+    alarm: Which, reason: Reason, data: Data = DEFAULT_DATA, user: AsUser = "", password_stdin: PasswordStdin = False
+) -> None:
+    """Take an alarm out of service, for as long as nobody puts it back: a signature."""
+    said = message(WithReason, reason=reason).reason
+    _sign(data, user, password_stdin, lambda client, secret: client.remove_alarm(alarm, said, secret))
+    say(f"{alarm} is out of service")
+
+
+@app.command("return")
+def put_back(
+    alarm: Which, reason: Reason, data: Data = DEFAULT_DATA, user: AsUser = "", password_stdin: PasswordStdin = False
+) -> None:
+    """Put an alarm back in service: a signature."""
+    said = message(WithReason, reason=reason).reason
+    _sign(data, user, password_stdin, lambda client, secret: client.return_alarm(alarm, said, secret))
+    say(f"{alarm} is back in service")
 
 
 @app.command()
@@ -70,6 +138,29 @@ def show_figures(start: From = "", end: To = "", data: Data = DEFAULT_DATA, json
     if finish <= begin:
         raise CliError(f"the time ends ({iso(finish)}) before it begins ({iso(begin)})", status=WRONG_USE)
     _print_figures(changes, begin, finish, json)
+
+
+def _sign(data: Path, user: str, from_stdin: bool, change: Callable[[Client, str], Awaitable[None]]) -> None:
+    name = user or login_name()
+    secret = password(from_stdin, f"Password of {name}, which signs")
+    signed_on(data, name, from_stdin, lambda client: change(client, secret), secret)
+
+
+def _tell(one: AlarmView) -> None:
+    since = f" since {iso(one.since)}" if one.since else ""
+    until = f" until {iso(one.until)}" if one.until else ""
+    say(f"{one.alarm}  {one.priority}  {one.state}{since}{until}{', first out' if one.first_out else ''}")
+    say(f"    {one.text}")
+    say(f"    cause: {one.cause}")
+    say(f"    if nobody acts: {one.consequence}")
+    say(f"    what to do: {one.corrective_action}")
+
+
+def _in_unit(text: str, alarm: AlarmView) -> float:
+    try:
+        return parse_quantity(text, like=alarm.setpoint_unit).to(alarm.setpoint_unit)
+    except UnitError as error:
+        raise CliError(f"setpoint of {alarm.alarm}: {error}", status=WRONG_USE) from None
 
 
 def _print_figures(changes: list[Change], begin: int, finish: int, json: bool) -> None:

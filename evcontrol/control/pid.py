@@ -34,7 +34,7 @@ class Tuning:
 class Pid:
     """The controller's memory: integral, filtered derivative and last output, all in output units."""
 
-    __slots__ = ("_derivative", "_integral", "_last_pv", "_sign", "_tuning", "output")
+    __slots__ = ("_derivative", "_integral", "_last_pv", "_sign", "_tuning", "output", "saturated")
 
     def __init__(self, tuning: Tuning) -> None:
         self._tuning = tuning
@@ -43,10 +43,12 @@ class Pid:
         self._derivative = 0.0
         self._last_pv = 0.0
         self.output = 0.0
+        self.saturated = 0
+        """1 while the upper limit holds the output back, -1 while the lower one does."""
 
     def track(self, output: float, pv: float, setpoint: float) -> None:
         """Take over bumplessly: the next output continues from ``output``, whatever the error is now."""
-        self.output = output
+        self.output, self.saturated = output, 0
         self._last_pv = pv
         self._derivative = 0.0
         self._integral = output - self._proportional(pv, setpoint)
@@ -65,6 +67,7 @@ class Pid:
         if (wanted - output) * step <= 0:
             self._integral += step
         self.output = output
+        self.saturated = (wanted > high) - (wanted < low)
         return output
 
     def _proportional(self, pv: float, setpoint: float) -> float:

@@ -49,6 +49,7 @@ class Kind(StrEnum):
     SAFE_STATE = "safe.state"  # unit, why, reached: [tag], not_reached: [{tag, reason}]
     # alarms
     ALARM_STATE = "alarm.state"  # alarm, old, new, priority, value, unit, text, until, first_out
+    ALARM_SETPOINT = "alarm.setpoint"  # alarm, old, new, unit, configured, reason
     SENSOR_CHECK = "sensor.check"  # check, tags, quality, text
     # batches and their procedural elements (path = place in the procedure, e.g. "concentrate/df1")
     BATCH_CREATED = "batch.created"  # recipe {name, version, hash, text, file}, purpose, product, units, parameters

@@ -58,6 +58,14 @@ class StandingAlarm:
     until: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ChangedSetpoint:
+    """The setpoint of an alarm as it was changed, and the one that the plant file had then, in the alarm's unit."""
+
+    value: float
+    configured: float
+
+
 @dataclass(slots=True)
 class BatchView:
     """A batch as its events tell it. ``states`` and ``progress`` by path; ``results`` as (path, name, value, unit)."""
@@ -98,6 +106,8 @@ class PlantView:
         """When each of ``tags`` was set (process time, UTC ns)."""
         self.alarms: dict[str, StandingAlarm] = {}
         """Each alarm that ever changed."""
+        self.setpoints: dict[str, ChangedSetpoint] = {}
+        """Each alarm whose setpoint was ever changed."""
         self.last_t = 0
         """Process time of the last event of an engine, UTC ns; people can be added while none runs."""
         self.stopped_orderly = True
@@ -122,6 +132,8 @@ class PlantView:
                 self.tag_times[body["key"].removeprefix(TAG_KEY)] = event.t
             case Kind.ALARM_STATE:
                 self.alarms[body["alarm"]] = StandingAlarm(body["new"], event.t, body.get("until", 0))
+            case Kind.ALARM_SETPOINT:
+                self.setpoints[body["alarm"]] = ChangedSetpoint(body["new"], body["configured"])
             case Kind.MODULE_INSTALLED:
                 self.modules[body["module"]] = ModuleView(
                     body["module"], body["type"], body["state"], body["uses"],

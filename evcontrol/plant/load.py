@@ -22,11 +22,11 @@ from evcontrol.plant.influx import PlacedSection, forwarding_mistakes, make_targ
 from evcontrol.plant.link_tags import misfit, missing_link_tags
 from evcontrol.plant.load_alarms import make_alarms
 from evcontrol.plant.load_checks import make_checks
+from evcontrol.plant.load_loops import make_loops
 from evcontrol.plant.model import (
     DerivedSpec,
     DeviceSpec,
     InterlockSpec,
-    LoopSpec,
     ModuleSpec,
     OnSilence,
     PermissiveSpec,
@@ -42,7 +42,6 @@ from evcontrol.plant.schema import (
     DeviceSection,
     HistorySection,
     InterlockSection,
-    LoopSection,
     ModuleSection,
     PermissiveSection,
     PlantFile,
@@ -138,7 +137,7 @@ class _Loader:
             derived=tuple(self._derived(symbols)),
             internal=frozenset(self._internal() | {tag.name for tag in links}),
             units={name: self._unit(name, s, symbols, tags, writes) for name, s in self._file.units.items()},
-            loops={name: self._loop(name, s, tags, writes) for name, s in self._file.loops.items()},
+            loops=make_loops(self._file.loops, tags, writes, self._wrong),
             interlocks={
                 name: self._interlock(name, s, symbols, tags, writes) for name, s in self._file.interlocks.items()
             },
@@ -443,34 +442,6 @@ class _Loader:
                 limits = f"{writes[name].low:g} to {writes[name].high:g}"
                 self._wrong((*where, name), f"{name}: {value:g} is outside {limits} {tags[name].unit}")
         return result
-
-    def _loop(self, name: str, section: LoopSection, tags: TagTable, writes: Mapping[str, WriteSpec]) -> LoopSpec:
-        where: Where = ("loops", name)
-        self._known((*where, "pv"), section.pv)
-        if section.output not in writes:
-            self._wrong((*where, "output"), f"{section.output!r} cannot be written{nearest(section.output, writes)}")
-        for low, high in (("setpoint_low", "setpoint_high"), ("output_low", "output_high")):
-            if not getattr(section, low) < getattr(section, high):
-                self._wrong((*where, low), f"loop {name!r}: {low} is not below {high}")
-        return LoopSpec(
-            name=name,
-            unit=name.partition(".")[0],
-            pv=section.pv,
-            output=section.output,
-            action=section.action,
-            gain=section.gain,
-            ti_s=section.ti,
-            td_s=section.td,
-            setpoint_low=section.setpoint_low,
-            setpoint_high=section.setpoint_high,
-            output_low=section.output_low,
-            output_high=section.output_high,
-            output_rate=section.output_rate,
-            max_scan_s=section.max_scan,
-            on_bad=section.on_bad.action,
-            on_bad_value=section.on_bad.value,
-            description=section.description,
-        )
 
     def _interlock(
         self,

@@ -16,6 +16,7 @@ from evcontrol.history.retention import Retention
 from evcontrol.history.target import Target
 from evcontrol.plant.alarm_specs import AlarmSpec
 from evcontrol.plant.sensor_checks import CheckSpec
+from evcontrol.plant.split_range import Span
 from evcontrol.signals import TagTable
 from evcontrol.units import Quantity
 
@@ -159,7 +160,10 @@ class LoopSpec:
 
     ``gain`` is output units per unit of process value; ``ti_s`` and ``td_s`` in process seconds (0 = off);
     ``output_rate`` in output units per process second (0 = unlimited); ``max_scan_s`` is the longest scan (process s)
-    at which the tuning holds: a faster clock is refused.
+    at which the tuning holds: a faster clock is refused. ``output`` is a tag or another loop (cascade), empty with a
+    ``split``. The setpoint in force changes by at most ``setpoint_rate`` per second (0 = at once); with ``ratio_of``
+    the setpoint is multiplied by that tag. The output goes at most ``lead`` ahead of the actuator's own feedback (0 =
+    it is not looked at), so that a loop whose actuator sticks winds nothing up.
     """
 
     name: str
@@ -179,6 +183,20 @@ class LoopSpec:
     on_bad: FailureAction
     on_bad_value: float
     description: str = ""
+    setpoint_rate: float = 0.0
+    ratio_of: str = ""
+    split: tuple[Span, ...] = ()
+    lead: float = 0.0
+
+    @property
+    def actuators(self) -> tuple[str, ...]:
+        """The tags that it may write; of a loop that sets another's setpoint its name stands here and is no tag."""
+        return tuple(dict.fromkeys(span.tag for span in self.split)) if self.split else (self.output,)
+
+    @property
+    def drives(self) -> str:
+        """What it drives, in words."""
+        return ", ".join(self.actuators)
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,21 +153,33 @@ class OnBadSection(Section):
     value: Number = 0.0
 
 
+class SplitSection(Section):
+    """One entry of ``split:`` of a loop: which part of its output moves an actuator between which values."""
+
+    output: str
+    over: tuple[Number, Number]
+    to: tuple[Number, Number]
+
+
 class LoopSection(Section):
     """One entry of ``loops:``; gain and limits in the units of the tags named."""
 
     where: Literal["engine"]
     pv: str
-    output: str
+    output: str | None = None
+    split: tuple[SplitSection, ...] = ()
+    ratio_of: str | None = None
     action: LoopAction
     gain: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     ti: Seconds = 0.0
     td: Seconds = 0.0
     setpoint_low: Number
     setpoint_high: Number
+    setpoint_rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     output_low: Number
     output_high: Number
     output_rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    lead: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     max_scan: Seconds
     on_bad: OnBadSection
     description: str = ""

@@ -17,7 +17,7 @@ from evcontrol.alarms.states import ACTIVE, BACK, SILENCED, TRANSITIONS, WAITING
 from evcontrol.clock import NS
 from evcontrol.journal.events import Kind, Origin
 from evcontrol.journal.store import JournalUnavailableError
-from evcontrol.plant.alarm_specs import ExpressionTest
+from evcontrol.plant.alarm_specs import AlarmSpec, ExpressionTest, LimitTest, RateTest
 from evcontrol.quality import BAD_NOT_CONNECTED, GOOD, UNCERTAIN_SENSOR_NOT_ACCURATE
 from tests.alarms.conftest import START_S, Bench, spec
 
@@ -335,7 +335,7 @@ def test_while_the_journal_refuses_alarms_go_on_and_are_journalled_afterwards(
 def test_the_state_tells_the_condition_with_its_present_values(bench: MakeBench) -> None:
     it = bench()
     it.scan(7.25)
-    assert [s.value_text for s in it.alarms.states()] == ["U.P > 8 psig (now 7.25 psig)"]
+    assert it.alarms.describe("U.HIGH") == "U.P > 8 psig (now 7.25 psig)"
 
 
 def test_an_alarm_from_before_a_crash_still_waits_for_its_acknowledgement(bench: MakeBench) -> None:
@@ -345,3 +345,85 @@ def test_an_alarm_from_before_a_crash_still_waits_for_its_acknowledgement(bench:
     assert (it.status(), it.alarms.states()[0].since) == ("returned", 17)
     it.alarms.acknowledge("U.HIGH", ANNA, "seen")
     assert it.status() == "normal"
+
+
+ADJUSTABLE = spec(
+    test=LimitTest("U.P", above=True, setpoint=8.0),
+    on_delay_s=0.0,
+    off_delay_s=0.0,
+    setpoint_unit="psig",
+    setpoint_low=4.0,
+    setpoint_high=9.0,
+)
+
+
+def test_a_changed_setpoint_is_journalled_and_holds_from_the_next_scan_on(bench: MakeBench) -> None:
+    it = bench(ADJUSTABLE)
+    it.scan(7.0)
+    it.alarms.adjust("U.HIGH", 6.0, ANNA, "fouls early")
+    assert it.alarms.states()[0].setpoint == 6.0
+    assert it.status() == "normal"
+    it.scan(7.0)
+    assert it.status() == "unacknowledged"
+    changed, raised = it.events
+    assert (changed.kind, changed.actor) == (Kind.ALARM_SETPOINT, "user:anna")
+    assert changed.body == {
+        "alarm": "U.HIGH", "old": 8.0, "new": 6.0, "unit": "psig", "configured": 8.0, "reason": "fouls early",
+    }  # fmt: skip
+    assert raised.body["text"] == "U.P > 6 psig (now 7 psig)"
+
+
+@pytest.mark.parametrize(
+    ("one", "setpoint", "words"),
+    [
+        (ADJUSTABLE, 3.9, "may be 4 to 9 psig, not 3.9"),
+        (ADJUSTABLE, 9.1, "may be 4 to 9 psig"),
+        (ADJUSTABLE, math.nan, "may be 4 to 9 psig"),
+        (replace(ADJUSTABLE, setpoint_low=None), 6.0, "may not be changed"),
+        (UNDELAYED, 6.0, "may not be changed"),
+    ],
+)
+def test_a_setpoint_stays_within_what_the_plant_file_allows(
+    bench: MakeBench, one: AlarmSpec, setpoint: float, words: str
+) -> None:
+    it = bench(one)
+    with pytest.raises(ValueError, match=words):
+        it.alarms.adjust("U.HIGH", setpoint, ANNA, "why not")
+    assert it.events == []
+
+
+def test_a_setpoint_that_cannot_be_journalled_is_not_changed(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = bench(ADJUSTABLE)
+
+    def refuse(*_args: object, **_more: object) -> None:
+        raise JournalUnavailableError("disk full")
+
+    monkeypatch.setattr(it.journal, "append", refuse)
+    with pytest.raises(JournalUnavailableError):
+        it.alarms.adjust("U.HIGH", 6.0, ANNA, "fouls early")
+    assert it.alarms.states()[0].setpoint == 8.0
+
+
+def test_a_setpoint_from_before_holds_unless_the_plant_file_has_changed(bench: MakeBench) -> None:
+    it = bench(ADJUSTABLE, replace(ADJUSTABLE, name="U.NEWER"), replace(ADJUSTABLE, name="U.NARROWER", setpoint_low=7))
+    it.alarms.restore_setpoint("U.HIGH", 6.0, 8.0)
+    it.alarms.restore_setpoint("U.NEWER", 6.0, 7.5)
+    it.alarms.restore_setpoint("U.NARROWER", 6.0, 8.0)
+    assert [state.setpoint for state in it.alarms.states()] == [6.0, 8.0, 8.0]
+    it.scan(7.0)
+    assert [state.state.value for state in it.alarms.states()] == ["unacknowledged", "normal", "normal"]
+    told = [(e.body["alarm"], e.body["old"], e.body["new"], e.actor) for e in it.events[:2]]
+    assert told == [("U.NEWER", 6.0, 8.0, "engine"), ("U.NARROWER", 6.0, 8.0, "engine")]
+
+
+def test_a_rate_that_applies_asks_for_scans_that_it_can_see_a_slope_in(bench: MakeBench) -> None:
+    rate = RateTest("U.P", 1.0, 60.0, 60.0)
+    it = bench(spec(test=rate, while_="U.RUN > 0 rpm", setpoint_unit="psi/min"), spec("U.TOO"))
+    it.scan(1.0)
+    assert list(it.alarms.longest_scans()) == [("U.HIGH", 15.0)]
+    for _ in range(4):
+        it.clock.t += 14 * NS
+        it.scan(it.clock.t / NS)
+    assert it.alarms.is_active("U.HIGH")
+    it.scan(1.0, run=0.0)
+    assert list(it.alarms.longest_scans()) == []

@@ -1,5 +1,6 @@
 """Alarms over the API: acknowledged, shelved, taken out of service."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,5 +115,66 @@ def test_the_figures_tell_of_what_was_raised(tmp_path: Path) -> None:
             assert (told.raised, told.most, told.by_priority) == (1, [(FULL, 1)], {"high": 1})
             assert (await client.alarm_figures(0, told.start + 1)).raised == 0
             await refused(client.alarm_figures(5, 5), 422, "end after it begins")
+
+    serve(tmp_path, work)
+
+
+def test_a_setpoint_is_changed_by_who_may_within_its_range(tmp_path: Path) -> None:
+    async def work(served: Served) -> None:
+        async with served.signed_on("oscar") as operator:
+            await refused(operator.change_alarm_setpoint(FULL, 9_000.0, "a smaller vessel"), 403, "adjust")
+        async with served.signed_on() as client:
+            await refused(client.change_alarm_setpoint(FULL, 12_000.0, "a larger vessel"), 409, "1000 to 11500 g")
+            await refused(client.change_alarm_setpoint("TFF201.LINK_LOST", 1.0, "why not"), 409, "may not be changed")
+            await refused(client.change_alarm_setpoint("TFF201.NONE", 1.0, "why not"), 404, "no alarm")
+            changed = await client.change_alarm_setpoint(FULL, 9_000.0, "a smaller vessel")
+            assert (changed.setpoint, changed.setpoint_unit, changed.setpoint_high) == (9_000.0, "g", 11_500.0)
+            served.sim.process.ledger.permeate.volume_ml = 9_500.0
+            await served.until(lambda: state_of(served) == "unacknowledged")
+        (event,) = served.events(Kind.ALARM_SETPOINT)
+        assert (event.actor, event.body["old"], event.body["new"]) == ("user:olivia", 11_000.0, 9_000.0)
+
+    serve(tmp_path, work)
+
+
+def test_every_alarm_is_told_with_what_it_is_for(tmp_path: Path) -> None:
+    async def work(served: Served) -> None:
+        async with served.signed_on() as client:
+            every = {one.alarm: one for one in await client.alarms(every=True)}
+            assert set(every) == set(served.engine.plant.alarms)
+            full = every[FULL]
+            assert (full.state, full.severity, full.respond_within) == ("normal", "serious", 300.0)
+            assert full.consequence.startswith("The balance overloads")
+            assert await client.alarms() == []
+
+    serve(tmp_path, work)
+
+
+def test_a_changed_setpoint_holds_over_a_restart_of_the_engine(tmp_path: Path) -> None:
+    async def change(served: Served) -> None:
+        async with served.signed_on() as client:
+            await client.change_alarm_setpoint(FULL, 9_000.0, "a smaller vessel")
+
+    async def after(served: Served) -> None:
+        assert served.engine.alarms.state(FULL).setpoint == 9_000.0
+        served.sim.process.ledger.permeate.volume_ml = 9_500.0
+        await served.until(lambda: state_of(served) == "unacknowledged")
+
+    serve(tmp_path, change)
+    (tmp_path / "people.json").unlink()  # the same people are added anew
+    serve(tmp_path, after)
+
+
+def test_an_alarm_is_shelved_only_by_the_roles_that_its_plant_file_names(tmp_path: Path) -> None:
+    async def work(served: Served) -> None:
+        spec = served.engine.plant.alarms[FULL]
+        served.engine.plant.alarms[FULL] = replace(spec, shelve_roles=("supervisor",))  # type: ignore[index]
+        async with served.signed_on("oscar") as operator:
+            await refused(operator.shelve(FULL, 60.0, "noise"), 403, "shelved by supervisor only")
+        (denied,) = served.events(Kind.DENIED)
+        assert (denied.actor, denied.body["what"]) == ("user:oscar", FULL)
+        async with served.signed_on() as client:
+            await client.shelve(FULL, 60.0, "noise")
+        assert state_of(served) == "shelved"
 
     serve(tmp_path, work)

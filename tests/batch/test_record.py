@@ -141,6 +141,9 @@ def test_alarms_and_interlocks_of_its_units_in_its_time(tmp_path: Path) -> None:
     def during(story: Story) -> None:
         alarm("TFF201.TMP_HIGH", "normal", "unacknowledged")(story)
         alarm("BR101.ELSEWHERE", "unacknowledged", "acknowledged")(story)
+        for name in ("TFF201.TMP_HIGH", "BR101.ELSEWHERE"):
+            changed = {"alarm": name, "old": 8.0, "new": 7.5, "unit": "psi", "configured": 8.0, "reason": "it fouls"}
+            story.event(Kind.ALARM_SETPOINT, changed, origin=OLIVIA)
         trip = {"interlock": "TFF201.HIGH_TMP", "cause": "TMP 11 psi", "first_out": True}
         story.event(Kind.INTERLOCK_TRIPPED, trip, origin=Origin(ProcessActor.INTERLOCK))
         safe = {"unit": "TFF201", "why": "interlock", "reached": ["TFF201.XV102"], "not_reached": []}
@@ -153,6 +156,7 @@ def test_alarms_and_interlocks_of_its_units_in_its_time(tmp_path: Path) -> None:
     record = read_record(tmp_path, BATCH)
     assert [event.body["alarm"] for event in record.standing] == ["TFF201.OLD"]
     assert [event.body["alarm"] for event in record.alarms] == ["TFF201.TMP_HIGH"]
+    assert [event.body["alarm"] for event in record.setpoints] == ["TFF201.TMP_HIGH"]
     assert [event.kind for event in record.interlocks] == [Kind.INTERLOCK_TRIPPED, Kind.INTERLOCK_RESET]
     assert [event.body["unit"] for event in record.safe_states] == ["TFF201"]
 

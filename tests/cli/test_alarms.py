@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from evcontrol.api.client import Client
+from evcontrol.api.schema import AlarmView
 from evcontrol.cli.commands import run
 from evcontrol.clock import NS
 from evcontrol.journal.events import ENGINE, Kind, Origin
@@ -106,3 +109,102 @@ def test_what_cannot_be_shown_is_told_in_one_line(
 def test_a_directory_without_a_journal_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["alarms", "journal", "--data", str(tmp_path)]) == 1
     assert "there is no journal" in capsys.readouterr().err
+
+
+def view(name: str, priority: str, state: str, since: int) -> AlarmView:
+    return AlarmView(
+        alarm=name, unit="U", state=state, priority=priority, acknowledged=state == "acknowledged", since=since * NS,
+        text="Pressure high", first_out=name == "U.HIGH", cause="Somebody shut it", consequence="It bursts",
+        corrective_action="Open it", setpoint=8.0, setpoint_unit="psig",
+    )  # fmt: skip
+
+
+class Engine(Client):
+    """The alarms of an engine, and what was asked of it."""
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[str, float, str]] = []
+        self.signed: list[tuple[str, ...]] = []
+
+    async def remove_alarm(self, alarm: str, reason: str, password: str) -> None:
+        self.signed.append(("remove", alarm, reason, password))
+
+    async def return_alarm(self, alarm: str, reason: str, password: str) -> None:
+        self.signed.append(("return", alarm, reason, password))
+
+    async def alarms(self, *, every: bool = False) -> list[AlarmView]:
+        standing = [
+            view("U.SEEN", "critical", "acknowledged", 3),
+            view("U.LOW", "low", "unacknowledged", 2),
+            view("U.HIGH", "high", "unacknowledged", 1),
+        ]
+        return standing + [view("U.QUIET", "high", "normal", 0)] * every
+
+    async def change_alarm_setpoint(self, alarm: str, setpoint: float, reason: str) -> AlarmView:
+        self.changes.append((alarm, setpoint, reason))
+        return view(alarm, "high", "normal", 0).model_copy(update={"setpoint": setpoint})
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
+    it = Engine()
+    monkeypatch.setattr("evcontrol.cli.alarms.reading", lambda _data, work: asyncio.run(work(it)))
+    monkeypatch.setattr(
+        "evcontrol.cli.alarms.signed_on", lambda _data, _user, _stdin, work, _secret="": asyncio.run(work(it))
+    )
+    return it
+
+
+@pytest.mark.usefixtures("engine")
+def test_the_list_has_the_most_urgent_first_with_what_follows_and_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["alarms", "list", "--json"]) == 0
+    assert [one["alarm"] for one in json.loads(capsys.readouterr().out)] == ["U.HIGH", "U.LOW", "U.SEEN"]
+    assert run(["alarms", "list", "--all", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 4
+    assert run(["alarms", "list"]) == 0
+    assert capsys.readouterr().out.splitlines()[:5] == [
+        "U.HIGH  high  unacknowledged since 1970-01-01T00:00:01.000Z, first out",
+        "    Pressure high",
+        "    cause: Somebody shut it",
+        "    if nobody acts: It bursts",
+        "    what to do: Open it",
+    ]
+
+
+def test_a_setpoint_is_sent_in_the_alarms_unit(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["alarms", "set", "U.HIGH", "0.5 barg", "--reason", "it fouls"]) == 0
+    [(alarm, setpoint, reason)] = engine.changes
+    assert (alarm, reason) == ("U.HIGH", "it fouls")
+    assert setpoint == pytest.approx(7.25189, abs=1e-4)
+    assert "U.HIGH: the setpoint is 7.25189 psig" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["U.HIHG", "5 psig", "--reason", "r"], "did you mean 'U.HIGH'?"),
+        (["U.HIGH", "5", "--reason", "r"], "write 5 psig"),
+        (["U.HIGH", "5 mL", "--reason", "r"], "does not convert"),
+        (["U.HIGH", "5 psig", "--reason", ""], "--reason: is empty"),
+    ],
+)
+def test_what_cannot_be_sent_is_told(
+    engine: Engine, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    assert run(["alarms", "set", *arguments]) != 0
+    assert words in capsys.readouterr().err
+    assert engine.changes == []
+
+
+@pytest.mark.parametrize("deed", ["remove", "return"])
+def test_an_alarm_goes_out_of_service_and_back_with_the_password_as_its_signature(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], deed: str
+) -> None:
+    monkeypatch.setenv("EVCONTROL_PASSWORD", "a long pass phrase")
+    assert run(["alarms", deed, "U.HIGH", "--reason", "probe is out"]) == 0
+    assert engine.signed == [(deed, "U.HIGH", "probe is out", "a long pass phrase")]
+    assert "U.HIGH is " in capsys.readouterr().out
+    assert run(["alarms", deed, "U.HIGH", "--reason", " "]) != 0
+    assert len(engine.signed) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -151,8 +152,16 @@ async def no_scan() -> None:
 class Bench:
     """Process image, journal and gate of one unit; each scan is a second after the last."""
 
-    def __init__(self, directory: Path, loops: Mapping[str, LoopSpec], interlocks: Mapping[str, InterlockSpec]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        loops: Mapping[str, LoopSpec],
+        interlocks: Mapping[str, InterlockSpec],
+        writes: Mapping[str, WriteSpec] | None = None,
+    ) -> None:
         self.plant = make_plant(loops, interlocks)
+        if writes is not None:
+            self.plant = replace(self.plant, writes={**self.plant.writes, **writes})
         self.clock = HandClock()
         self.image = ProcessImage(self.plant.tags, self.plant.internal)
         self.journal = Journal(directory, self.clock)

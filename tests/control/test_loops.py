@@ -18,7 +18,8 @@ from evcontrol.acquisition.scan import Scanner
 from evcontrol.clock import Clock, VirtualClock, run_virtual
 from evcontrol.control.gate import CommandRefusedError, Gate, SafeReport
 from evcontrol.control.interlocks import Interlocks, ResetRefusedError
-from evcontrol.control.loops import LoopMode, Loops, LoopState
+from evcontrol.control.loop import LoopMode, LoopState
+from evcontrol.control.loops import Loops
 from evcontrol.control.owner import Mode, Owner
 from evcontrol.journal.events import ENGINE, Kind, Origin
 from evcontrol.journal.store import Journal, JournalUnavailableError

@@ -96,6 +96,7 @@ def test_the_roles_are_told_as_they_are() -> None:
         "command by hand": "command",
         "acknowledge alarms": "acknowledge",
         "shelve alarms": "shelve",
+        "change setpoints of alarms": "adjust",
         "take alarms out of service": "disable",
         "reset interlocks": "reset",
         "bypass interlocks": "bypass",

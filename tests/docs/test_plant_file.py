@@ -42,6 +42,7 @@ TABLES: dict[str, type[schema.Section]] = {
     "## modules": schema.ModuleSection,
     "## loops": schema.LoopSection,
     "Under `on_bad`:": schema.OnBadSection,
+    "Each entry of `split`:": schema.SplitSection,
     "## interlocks": schema.InterlockSection,
     "## permissives": schema.PermissiveSection,
     "## alarms": schema.AlarmSection,

@@ -58,3 +58,20 @@ def test_times_are_told_in_utc_and_durations_in_two_units() -> None:
     assert when.time_of_day(t) == "22:13:20"
     seconds = (0, 59.9, 61, 3600, 90_000)
     assert [when.duration(s) for s in seconds] == ["0 s", "59 s", "1 min 01 s", "1 h 00 min", "1 d 01 h"]
+
+
+def test_an_alarm_tells_what_follows_and_what_to_do_and_leaves_out_what_is_not_known() -> None:
+    one = alarm("U.HIGH", "high", 1)
+    assert words.about_alarm(one) == ""
+    told = {
+        "cause": "a shut valve",
+        "consequence": "it bursts",
+        "respond_within": 300.0,
+        "corrective_action": "open it",
+    }
+    assert words.about_alarm(one.model_copy(update=told)).splitlines() == [
+        "Cause: a shut valve",
+        "If nobody acts: it bursts",
+        "Time to act: 5 min",
+        "What to do: open it",
+    ]

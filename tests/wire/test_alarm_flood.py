@@ -16,6 +16,8 @@ from evcontrol.journal.store import read_events, verify
 from evcontrol.plant.load import parse_plant
 
 ALARMS = 1000
+LATE_MS = 500.0
+"""By how much a scan of a second may come late."""
 ANNA = Origin.user("anna", "console-1")
 HEAD = """name: A plant of alarms
 scan: 1 s
@@ -68,6 +70,7 @@ async def _flood(tmp_path: Path) -> None:
             await engine.scanner.next_scan()
     assert engine.scanner.overruns == missed
     assert {round((b.t - a.t) / NS) for a, b in pairwise(scans)} == {1}
+    assert max(scan.late_ms for scan in scans) < LATE_MS
     await engine.stop("the test is over")
 
     events = [event for event in read_events(tmp_path / "journal") if event.kind is Kind.ALARM_STATE]

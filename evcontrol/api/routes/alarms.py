@@ -22,6 +22,7 @@ from evcontrol.api.schema import (
     AlarmView,
     InterlockView,
     ServiceChange,
+    SetpointChange,
     Shelving,
     WithReason,
 )
@@ -37,9 +38,9 @@ Disabler = Annotated[Signed, Depends(may(Permission.DISABLE))]
 
 
 @router.get("/alarms", dependencies=[Reader])
-async def alarms(desk: TheDesk) -> list[AlarmView]:
-    """The alarms that are neither normal nor suppressed by design."""
-    return views.alarms(desk.engine)
+async def alarms(desk: TheDesk, all: bool = False) -> list[AlarmView]:  # noqa: A002 - the name of the query
+    """The alarms that are neither normal nor suppressed by design, or every one."""
+    return [views.alarm_view(state) for state in desk.engine.alarms.states()] if all else views.alarms(desk.engine)
 
 
 @router.get("/alarms/figures", dependencies=[Reader])
@@ -81,7 +82,10 @@ async def acknowledge_several(
 async def shelve(
     alarm: str, body: Shelving, signed: Annotated[Signed, Depends(may(Permission.SHELVE))], desk: TheDesk
 ) -> None:
-    """Put an alarm aside for a limited time."""
+    """Put an alarm aside for a limited time; for some alarms only the roles that the plant file names may."""
+    roles = _spec(desk, alarm).shelve_roles
+    if roles and not set(roles) & set(signed.session.roles):
+        desk.refuse(signed.session, Permission.SHELVE, alarm, f"{alarm} is shelved by {' or '.join(roles)} only")
     await _do(desk, alarm, lambda: desk.engine.alarms.shelve(alarm, body.duration_s, signed.origin, body.reason))
 
 
@@ -91,6 +95,15 @@ async def unshelve(
 ) -> None:
     """Bring a shelved alarm back before its time."""
     await _do(desk, alarm, lambda: desk.engine.alarms.unshelve(alarm, signed.origin, body.reason))
+
+
+@router.post("/alarms/{alarm}/setpoint")
+async def change_setpoint(
+    alarm: str, body: SetpointChange, signed: Annotated[Signed, Depends(may(Permission.ADJUST))], desk: TheDesk
+) -> AlarmView:
+    """Change the setpoint of an alarm within the range of the plant file."""
+    await _do(desk, alarm, lambda: desk.engine.alarms.adjust(alarm, body.setpoint, signed.origin, body.reason))
+    return views.alarm_view(desk.engine.alarms.state(alarm))
 
 
 @router.post("/alarms/{alarm}/remove", status_code=204)

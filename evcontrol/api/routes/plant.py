@@ -12,7 +12,7 @@ from evcontrol.api.desk import Desk
 from evcontrol.api.guard import Reader, Signed, TheDesk, may
 from evcontrol.api.problem import RefusedError
 from evcontrol.api.schema import CommandReply, LoopChange, LoopView, ModeChange, Snapshot, TagCommand
-from evcontrol.control.loops import LoopState
+from evcontrol.control.loop import LoopState
 from evcontrol.control.owner import Mode
 
 router = APIRouter(prefix="/api")
