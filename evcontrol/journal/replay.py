@@ -13,6 +13,13 @@ TAG_KEY: Final = "tag:"
 ANSWER_KEY: Final = "answer:"
 """Prefix of the progress key of an answer that a person gave."""
 
+PASSES_KEY: Final = "loop:pass"
+"""Progress key of a loop: the pass that begins, and with it everything in the loop begins anew."""
+BRANCH_KEY: Final = "choice:branch"
+"""Progress key of a choice: the name of the branch that was chosen."""
+SKIPPED_KEY: Final = "skipped"
+"""Progress key of a group: the names of the steps in it that are left out."""
+
 _PEOPLE: Final = frozenset({"user", "session", "denied"})
 
 
@@ -191,6 +198,8 @@ class PlantView:
                 view.states[event.path] = body["new"]
             case Kind.PHASE_PROGRESS:
                 progress[body["key"]] = body["value"]
+                if body["key"] == PASSES_KEY:
+                    _begin_anew(view, event.path)
             case Kind.PROMPT_ANSWERED:
                 progress[ANSWER_KEY + body["key"]] = body["value"]
             case Kind.PHASE_RESULT:
@@ -199,3 +208,11 @@ class PlantView:
                 view.unsigned, view.unsigned_since = dict(body["tags"]), body.get("since", 0)
             case Kind.SIGNATURE if not event.path:  # one with a path signs an answer
                 view.unsigned, view.unsigned_since = {}, 0
+
+
+def _begin_anew(view: BatchView, loop: str) -> None:
+    """What is in a loop is as it was before its first pass; what units' own tags are, stays."""
+    for path in [one for one in view.states if one.startswith(f"{loop}/")]:
+        view.states[path] = "Idle"
+    for path in [one for one in view.progress if one.startswith(f"{loop}/")]:
+        view.progress[path] = {}

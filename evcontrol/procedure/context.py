@@ -45,6 +45,7 @@ class Rooms:
     clock: Clock
     next_scan: Callable[[], Awaitable[Scan]]
     view: PlantView
+    alarm_active: Callable[[str], bool] = lambda alarm: False
 
 
 class PhaseContext:

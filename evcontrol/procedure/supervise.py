@@ -12,9 +12,11 @@ from evcontrol.journal.events import ENGINE, Kind, Origin
 from evcontrol.journal.store import JournalUnavailableError
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.element import Element
+from evcontrol.procedure.handlers import COMMANDS, Handlers, target_of
 from evcontrol.procedure.prompts import PromptBoard
 from evcontrol.procedure.recipe import Level
 from evcontrol.procedure.states import FINAL, ON_DONE, Command, State, after, allowed_commands
+from evcontrol.procedure.structure import Structure
 from evcontrol.procedure.work import PhaseWork, trouble
 
 _ENDED_EARLY: Final = frozenset({State.STOPPED, State.ABORTED})
@@ -44,6 +46,14 @@ class Supervisor:
         self._root = root
         self._hold_level = hold_level
         self._changed = changed
+        self.structure = Structure(
+            rooms,
+            batch,
+            lambda element, why: self.hold(why, at=[element]),
+            lambda element, state, command: self.set(element, state, ENGINE, command, ""),
+            self.work.forget,
+        )
+        self.handlers = Handlers(rooms, batch, root, board, self._act)
 
     async def run(self) -> None:
         """Until the procedure has ended."""
@@ -51,6 +61,7 @@ class Supervisor:
             await self.kick.wait()
             self.kick.clear()
             try:
+                self.handlers.evaluate()
                 while any(self._advance(element) for element in reversed(list(self._root.walk()))):
                     pass
             except JournalUnavailableError as error:
@@ -108,6 +119,21 @@ class Supervisor:
             if child.active:
                 self._command_tree(child, command, origin, reason)
 
+    def _act(self, element: Element, action: str, reason: str) -> None:
+        """Do what a handler says."""
+        if action in COMMANDS:
+            self._command_tree(self._root, COMMANDS[action], ENGINE, reason)
+        elif action == "hold":
+            self.hold(reason, at=[element])
+        else:
+            if (target := target_of(action)) and element.parent is not None:
+                siblings = [child.bound.step.name for child in element.parent.children]
+                here, there = siblings.index(element.bound.step.name), siblings.index(target)
+                self.structure.skip(element.parent, siblings[here + 1 : there])
+            element.accepted = True
+            self._command_tree(element, Command.STOP, ENGINE, reason)
+        self.kick.set()
+
     def _advance(self, element: Element) -> bool:
         """Bring one element on; whether something changed."""
         if element.is_phase:
@@ -118,7 +144,7 @@ class Supervisor:
                 what = f"{stopped[0].path} was {stopped[0].state.lower()}: Restart goes on with what follows it"
                 self.hold(what, at=[element])
                 return True
-            if any(self._start_child(child) for child in element.startable()):
+            if self.structure.advance(element) or any(self._start_child(child) for child in element.startable()):
                 return True
         state = element.next_state()
         if state is None:
@@ -134,6 +160,7 @@ class Supervisor:
                 child.waiting = child.when.describe(resolve)
                 return False
         child.waiting = ""
+        child.began = self._rooms.clock.now()
         self.set(child, State.RUNNING, ENGINE, Command.START, "")
         if child.is_phase:
             self.work.make(child)
@@ -165,6 +192,8 @@ class Supervisor:
     def _finish_work(self, element: Element, work: asyncio.Task[None]) -> None:
         element.work = None
         told = trouble(work)
+        if told and self.handlers.failed(element, f"{element.path}: {told}"):
+            return
         if told:
             self.hold(f"{element.path}: {told}", at=[element])
         elif element.state is State.PAUSING:

@@ -57,6 +57,11 @@ class PhaseWork:
         element.context.pause = lambda: self._pause_point(element)
         element.phase = element.bound.phase(element.context)
 
+    def forget(self, element: Element) -> None:
+        """A phase begins anew: nothing that it recorded counts any more."""
+        self.progress.pop(element.path, None)
+        element.phase = element.context = element.work = element.transient = None
+
     def begin(self, element: Element) -> None:
         """Begin the work of a phase that was made."""
         element.work = asyncio.create_task(self._work(element), name=f"{self._batch} {element.path}")
