@@ -391,6 +391,9 @@ class BatchView(Message):
     summary: BatchSummary
     elements: list[ElementView]
     prompts: list[PromptView]
+    parameters: dict[str, str] = {}
+    single_step: bool = False
+    breakpoints: list[str] = []
 
 
 NEEDS_REASON = frozenset({"restart", "reset"})

@@ -244,16 +244,25 @@ async def _filter(
     gentle_from = target - sign * circuit.GENTLE_PART_G
     slow_from = gentle_from - sign * circuit.SLOW_PART_G
 
+    tmp = context.number("tmp")
+
     def missing(goal: float) -> float:
         return sign * (goal - context.value(tag))
 
+    def follow() -> None:
+        nonlocal tmp
+        look()
+        if context.number("tmp") != tmp:  # changed live
+            tmp = context.number("tmp")
+            context.start_loop(circuit.TMP_LOOP, tmp)
+
     if until is not None:
         await circuit.filter_at(context, context.number("tmp"))
-        await context.until(until, unless=lambda: context.reading(tag).value >= target, show=look)
+        await context.until(until, unless=lambda: context.reading(tag).value >= target, show=follow)
         return
     if missing(slow_from) > 0.0:
         await circuit.filter_at(context, context.number("tmp"))
-        await context.until_reaches(tag, slow_from, 0.0, rising=rising, show=look)
+        await context.until_reaches(tag, slow_from, 0.0, rising=rising, show=follow)
     if missing(gentle_from) > 0.0:
         await circuit.filter_at(context, context.number("tmp"))
         context.stop_loop(circuit.TMP_LOOP)

@@ -23,7 +23,8 @@ class Element:
     """One procedural element of a running batch.
 
     ``work`` is the task of a phase's running(), ``transient`` that of its holding, restarting, stopping or aborting.
-    ``accepted`` says that a person let the procedure go on although this element was stopped.
+    ``accepted`` says that a person let the procedure go on although this element was stopped, ``skipped`` that it
+    was jumped over and will never begin.
     """
 
     bound: BoundStep
@@ -35,6 +36,7 @@ class Element:
     when: Condition | None = None
     waiting: str = ""
     accepted: bool = False
+    skipped: bool = False
     phase: Phase | None = None
     context: PhaseContext | None = None
     work: asyncio.Task[None] | None = None
@@ -61,6 +63,11 @@ class Element:
         """Whether it has begun and not ended."""
         return self.state in ACTIVE
 
+    @property
+    def done(self) -> bool:
+        """Whether what follows it may begin."""
+        return self.state in FINAL or self.skipped
+
     def held_with(self, level: Level) -> Element:
         """The element that is held when this one must be, in a batch where holds go as far as ``level``."""
         above = self.parent
@@ -75,17 +82,17 @@ class Element:
 
     def startable(self) -> list[Element]:
         """The children whose turn it is."""
-        idle = [child for child in self.children if child.state is State.IDLE]
+        idle = [child for child in self.children if child.state is State.IDLE and not child.skipped]
         if self.level is Level.PARALLEL or not idle:
             return idle
         before = self.children[: self.children.index(idle[0])]
-        return idle[:1] if all(child.state in FINAL for child in before) else []
+        return idle[:1] if all(child.done for child in before) else []
 
     def next_state(self) -> State | None:
         """The state that a group's children bring it to; None when it stays where it is."""
         below = {child.state for child in self.children if child.active}
         reached = {
-            State.RUNNING: all(child.state in FINAL for child in self.children),
+            State.RUNNING: all(child.done for child in self.children),
             State.HOLDING: below <= {State.HELD},
             State.RESTARTING: State.RESTARTING not in below,
             State.PAUSING: below <= {State.PAUSED, State.HELD},

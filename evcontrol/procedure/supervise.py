@@ -15,6 +15,7 @@ from evcontrol.procedure.element import Element
 from evcontrol.procedure.prompts import PromptBoard
 from evcontrol.procedure.recipe import Level
 from evcontrol.procedure.states import FINAL, ON_DONE, Command, State, after, allowed_commands
+from evcontrol.procedure.stepping import Stepping
 from evcontrol.procedure.work import PhaseWork, trouble
 
 _ENDED_EARLY: Final = frozenset({State.STOPPED, State.ABORTED})
@@ -39,6 +40,7 @@ class Supervisor:
         self.work = PhaseWork(
             rooms, batch, board, self.kick, lambda phase: self.set(phase, State.PAUSED, ENGINE, None, phase.reason)
         )
+        self.stepping = Stepping()
         self._rooms = rooms
         self._batch = batch
         self._root = root
@@ -133,6 +135,10 @@ class Supervisor:
             if not child.when.update(resolve, self._rooms.clock.now()):
                 child.waiting = child.when.describe(resolve)
                 return False
+        if stands := self.stepping.stops(child):
+            child.waiting = stands
+            return False
+        self.stepping.began(child.path)
         child.waiting = ""
         self.set(child, State.RUNNING, ENGINE, Command.START, "")
         if child.is_phase:
