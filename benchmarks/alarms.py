@@ -71,9 +71,7 @@ def measure(alarms: int, scans: int) -> None:
         print(f"{name:15} {np.median(times):8.3f} {np.percentile(times, 99):8.3f}")
     print(f"expressions over arrays: {np.median(one_by_one) / np.median(declared):.1f}")
     raised = state.count("unacknowledged")
-    print(
-        f"one scan that raises {raised}, raised and journalled: {flooded:.0f} ms, as expressions {flooded_too:.0f} ms"
-    )
+    print(f"one scan that raises {raised} and journals it: {flooded:.0f} ms, as expressions {flooded_too:.0f} ms")
 
 
 def run(plant: Plant, noise: FloatArray, flood: FloatArray) -> tuple[FloatArray, list[str], float]:

@@ -490,7 +490,7 @@ class Engine:
                 self.interlocks.restore_bypass(name, bypass.until, bypass.by, bypass.reason)
         for name, alarm in self.view.alarms.items():
             if name in self.plant.alarms:
-                self.alarms.restore(name, AlarmStatus(alarm.state), alarm.since, alarm.until)
+                self.alarms.restore(name, AlarmStatus(alarm.state), alarm.since, alarm.until, first_out=alarm.first_out)
         for name, changed in list(self.view.setpoints.items()):
             if name in self.plant.alarms:
                 self.alarms.restore_setpoint(name, changed.value, changed.configured)

@@ -122,6 +122,9 @@ class Alarms(View):
         elif not why and not self.comment.text().strip():
             why = "A reason is needed"
         not_shelved = why or ("" if shelved else "Select a shelved alarm")
+        session = self.scene.session
+        if not why and chosen is not None and session is not None:
+            why = words.why_no_shelver(chosen, session.roles)
         if not why and chosen is not None and (shelved or not chosen.shelve_longest):
             why = "It is shelved already" if shelved else "The plant file does not allow to shelve this alarm"
         for push, reason in ((self.shelve, why), (self.unshelve, not_shelved)):

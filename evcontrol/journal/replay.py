@@ -51,11 +51,15 @@ class StandingBypass:
 
 @dataclass(frozen=True, slots=True)
 class StandingAlarm:
-    """State of an alarm, since when, and until when a shelved one is so (process time, UTC ns)."""
+    """State of an alarm, since when, until when a shelved one is so (process time, UTC ns), and whether it was first.
+
+    First of its group, that is.
+    """
 
     state: str
     since: int
     until: int = 0
+    first_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,9 @@ class PlantView:
                 self.tags[body["key"].removeprefix(TAG_KEY)] = body["value"]
                 self.tag_times[body["key"].removeprefix(TAG_KEY)] = event.t
             case Kind.ALARM_STATE:
-                self.alarms[body["alarm"]] = StandingAlarm(body["new"], event.t, body.get("until", 0))
+                self.alarms[body["alarm"]] = StandingAlarm(
+                    body["new"], event.t, body.get("until", 0), body.get("first_out", False)
+                )
             case Kind.ALARM_SETPOINT:
                 self.setpoints[body["alarm"]] = ChangedSetpoint(body["new"], body["configured"])
             case Kind.MODULE_INSTALLED:
