@@ -244,6 +244,14 @@ class Client:
         """Command a batch or one of its elements."""
         return await self._call(BatchView, "POST", _path("batches", batch, "command"), command)
 
+    async def freeze(self, batch: str, reason: str) -> BatchView:
+        """Let everything stay as it is, and no phase go on."""
+        return await self._call(BatchView, "POST", _path("batches", batch, "freeze"), WithReason(reason=reason))
+
+    async def thaw(self, batch: str, reason: str) -> BatchView:
+        """Let a frozen batch go on."""
+        return await self._call(BatchView, "POST", _path("batches", batch, "thaw"), WithReason(reason=reason))
+
     async def change_stepping(self, batch: str, single: bool, breakpoints: Sequence[str], reason: str) -> BatchView:
         """Change single-step mode and breakpoints."""
         body = SteppingChange(single=single, breakpoints=tuple(breakpoints), reason=reason)

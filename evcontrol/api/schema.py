@@ -393,6 +393,7 @@ class BatchView(Message):
     prompts: list[PromptView]
     parameters: dict[str, str] = {}
     single_step: bool = False
+    frozen: str = ""
     breakpoints: list[str] = []
 
 

@@ -219,6 +219,7 @@ def batch_view(run: BatchRun) -> BatchView:
         prompts=batch_prompts(run),
         parameters=dict(run.control.parameters),
         single_step=run.stepping.single,
+        frozen=run.frozen,
         breakpoints=sorted(run.stepping.breakpoints),
     )
 

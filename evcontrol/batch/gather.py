@@ -262,6 +262,8 @@ _DEEDS: Final = {
     Kind.STEPPING_CHANGED: "changed steps and breakpoints",
     Kind.STEP_TAKEN: "took a step",
     Kind.BATCH_JUMPED: "jumped",
+    Kind.BATCH_FROZEN: "froze the batch",
+    Kind.BATCH_THAWED: "let a frozen batch go on",
     Kind.COMMAND_INTENT: "commanded an actuator",
     Kind.COMMAND_REFUSED: "gave a command that was refused",
     Kind.ALARM_SETPOINT: "changed the setpoint of an alarm",

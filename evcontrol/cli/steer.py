@@ -1,4 +1,4 @@
-"""``evcontrol batch step-mode``, ``step``, ``jump`` and ``set-parameter``: steering a batch of a running engine."""
+"""Steering a batch of a running engine: ``evcontrol batch freeze``, ``thaw``, steps, jumps and parameters."""
 
 from __future__ import annotations
 
@@ -13,6 +13,24 @@ from evcontrol.cli.secret import PasswordStdin, password
 
 Reason = Annotated[str, WhyOption]
 Path = Annotated[str, typer.Argument(help="The element, by its place in the procedure.")]
+
+
+def freeze(
+    batch: Batch, reason: Reason, data: Data = DEFAULT_DATA, user: AsUser = "", password_stdin: PasswordStdin = False
+) -> None:
+    """Let everything stay as it is, pumps and loops included, and no phase go on."""
+    why = said(reason)
+    signed_on(data, user, password_stdin, lambda client: client.freeze(batch, why))
+    say(f"batch {batch} is frozen: pumps and loops run on")
+
+
+def thaw(
+    batch: Batch, reason: Reason, data: Data = DEFAULT_DATA, user: AsUser = "", password_stdin: PasswordStdin = False
+) -> None:
+    """Let a frozen batch go on."""
+    why = said(reason)
+    signed_on(data, user, password_stdin, lambda client: client.thaw(batch, why))
+    say(f"batch {batch} goes on")
 
 
 def step_mode(
@@ -74,5 +92,9 @@ def set_parameter(
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to those of ``evcontrol batch``."""
-    for name, command in (("step-mode", step_mode), ("step", step), ("jump", jump), ("set-parameter", set_parameter)):
-        app.command(name)(command)
+    app.command()(freeze)
+    app.command()(thaw)
+    app.command("step-mode")(step_mode)
+    app.command()(step)
+    app.command()(jump)
+    app.command("set-parameter")(set_parameter)

@@ -55,6 +55,7 @@ class Concentrate(Phase):
     tags: ClassVar = (*FILTRATION_TAGS, "VCF")
     actuators: ClassVar = FILTRATION_ACTUATORS
     loops: ClassVar = (circuit.TMP_LOOP,)
+    shut_to_freeze = ("XV102", "P102_SP")
     hazardous = True
     max_speed = 30.0
     arguments = (
@@ -119,6 +120,7 @@ class Diafilter(Phase):
     tags: ClassVar = (*FILTRATION_TAGS, "DV")
     actuators: ClassVar = FILTRATION_ACTUATORS
     loops: ClassVar = (circuit.TMP_LOOP, circuit.WEIGHT_LOOP)
+    shut_to_freeze = ("XV102", "P102_SP")
     hazardous = True
     max_speed = 30.0
     arguments = (

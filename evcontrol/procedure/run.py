@@ -12,6 +12,7 @@ from evcontrol.journal.replay import ANSWER_KEY, BatchView
 from evcontrol.procedure.check import ControlRecipe
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.element import Element, tree
+from evcontrol.procedure.freeze import check_freeze
 from evcontrol.procedure.jump import Jump, plan_jump
 from evcontrol.procedure.prompts import Answer, AnswerError, Prompt, PromptBoard
 from evcontrol.procedure.start import StartConditions, check_parent
@@ -119,6 +120,8 @@ class BatchRun:
         """The highest multiple of real time that the batch bears now, and why."""
         if self.ended:
             return 1.0, f"{self.id} has ended"
+        if self.frozen:
+            return 1.0, f"{self.id} is frozen"
         if len(self._board):
             return 1.0, f"{self.id} waits for a person"
         return speed_limit(self.id, self.root)
@@ -205,6 +208,29 @@ class BatchRun:
         body = {"single": single, "breakpoints": wanted, "reason": reason}
         self._rooms.journal.append(Kind.STEPPING_CHANGED, origin, body, batch=self.id)
         self.stepping.set(single, wanted)
+        self._supervisor.kick.set()
+
+    @property
+    def frozen(self) -> str:
+        """Why it is frozen; empty when it is not."""
+        return self._supervisor.work.freeze.reason
+
+    def freeze(self, origin: Origin, reason: str) -> None:
+        """Let everything stay as it is, pumps included, and no phase go on. Raises SteeringError."""
+        if self.state is not State.RUNNING or self.frozen:
+            raise SteeringError(f"{self.id} is {'frozen' if self.frozen else self.state}: what runs can be frozen")
+        check_freeze(self.root.walk())
+        self._rooms.journal.append(Kind.BATCH_FROZEN, origin, {"reason": reason}, batch=self.id)
+        self._supervisor.work.freeze.begin(reason)
+        self.root.waiting = f"frozen: {reason}"
+
+    def thaw(self, origin: Origin, reason: str) -> None:
+        """Let a frozen batch go on. Raises SteeringError."""
+        if not self.frozen:
+            raise SteeringError(f"{self.id} is not frozen")
+        self._rooms.journal.append(Kind.BATCH_THAWED, origin, {"reason": reason}, batch=self.id)
+        self._supervisor.work.freeze.end()
+        self.root.waiting = ""
         self._supervisor.kick.set()
 
     def step(self, path: str, origin: Origin) -> None:

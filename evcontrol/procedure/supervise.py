@@ -96,6 +96,8 @@ class Supervisor:
         element.state = state
         element.reason = reason
         element.since = self._rooms.clock.now()
+        if element is self._root and state is not State.RUNNING:
+            self.work.freeze.end()
         self._changed()
 
     def _command_tree(self, element: Element, command: Command, origin: Origin, reason: str) -> None:
@@ -135,7 +137,7 @@ class Supervisor:
             if not child.when.update(resolve, self._rooms.clock.now()):
                 child.waiting = child.when.describe(resolve)
                 return False
-        if stands := self.stepping.stops(child):
+        if stands := "the batch is frozen" if self.work.freeze.frozen else self.stepping.stops(child):
             child.waiting = stands
             return False
         self.stepping.began(child.path)

@@ -64,3 +64,17 @@ def test_a_live_parameter_is_changed_within_its_limits(tmp_path: Path) -> None:
             await refused(boss.change_parameter("B-0009", "tmp", "3 psi", "less", PASSWORD), 404, "no batch")
 
     serve(tmp_path, work)
+
+
+def test_a_freeze_and_its_end(tmp_path: Path) -> None:
+    async def work(served: Served) -> None:
+        async with served.signed_on() as client, served.signed_on("quentin") as quentin:
+            batch = (await client.start_batch(start())).summary.batch
+            await until(client, batch, lambda v: bool(v.prompts))
+            assert (await client.freeze(batch, "a look")).frozen == "a look"
+            await refused(client.freeze(batch, "again"), 409, "is frozen")
+            await refused(quentin.thaw(batch, "x"), 403, "operate")
+            assert (await client.thaw(batch, "clear")).frozen == ""
+            await refused(client.thaw(batch, "again"), 409, "is not frozen")
+
+    serve(tmp_path, work)

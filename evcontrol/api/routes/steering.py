@@ -14,11 +14,29 @@ from evcontrol.api.desk import Desk
 from evcontrol.api.guard import Signed, TheDesk, may
 from evcontrol.api.problem import RefusedError
 from evcontrol.api.routes.batches import Operator, known_run
-from evcontrol.api.schema import BatchView
+from evcontrol.api.schema import BatchView, WithReason
 from evcontrol.api.steer_schema import JumpRequest, ParameterChange, Step, SteppingChange
 
 router = APIRouter(prefix="/api")
 Steerer = Annotated[Signed, Depends(may(Permission.STEER))]
+
+
+@router.post("/batches/{batch}/freeze")
+async def freeze(batch: str, body: WithReason, signed: Operator, desk: TheDesk) -> BatchView:
+    """Let everything stay as it is, and no phase go on."""
+    run = known_run(desk, batch)
+    run.freeze(signed.origin, body.reason)
+    await desk.engine.journal.flush()
+    return views.batch_view(run)
+
+
+@router.post("/batches/{batch}/thaw")
+async def thaw(batch: str, body: WithReason, signed: Operator, desk: TheDesk) -> BatchView:
+    """Let a frozen batch go on."""
+    run = known_run(desk, batch)
+    run.thaw(signed.origin, body.reason)
+    await desk.engine.journal.flush()
+    return views.batch_view(run)
 
 
 @router.post("/batches/{batch}/stepping")
