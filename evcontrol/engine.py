@@ -27,6 +27,7 @@ from evcontrol.alarms.alarms import Alarms
 from evcontrol.alarms.service import AlarmService
 from evcontrol.alarms.states import AlarmStatus
 from evcontrol.batch.batches import Batches
+from evcontrol.batch.steer import BatchSteering
 from evcontrol.clock import NS, Clock, ClockKind, ScaledClock, VirtualClock
 from evcontrol.control.bypass import BypassService
 from evcontrol.control.expiry import Expiry
@@ -114,6 +115,7 @@ class Engine:
             self.alarms.is_active,
         )  # fmt: skip
         self.batches = Batches(rooms, self.interlocks, self.blockers, data / "history")
+        self.steering = BatchSteering(self.batches, self.people, rooms)
         self._standstill = Standstill(clock)
         self._lateness = Lateness()
         self._tasks: set[asyncio.Task[Any]] = set()

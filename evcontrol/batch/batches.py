@@ -118,10 +118,9 @@ class Batches:
         waiting = [view for view in unfinished if State(view.state) is not State.ABORTED]
         for view in waiting:
             recipe = parse_recipe(view.body["recipe"]["text"], view.body["recipe"]["file"])
-            control = bind(recipe, self._rooms.plant, view.body["parameters"], units=view.body["units"])
+            control = bind(recipe, self._rooms.plant, view.parameters, units=view.body["units"])
             run = self._make(view.batch, view.body, view.created, control)
-            states = {path: State(state) for path, state in view.states.items()}
-            run.restore(states, view.progress)
+            run.restore(view)
         for view in waiting:
             run = self.runs[view.batch]
             if not run.ended:

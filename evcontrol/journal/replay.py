@@ -88,6 +88,16 @@ class BatchView:
     progress: dict[str, dict[str, Any]] = field(default_factory=dict)
     results: list[tuple[str, str, Any, str]] = field(default_factory=list)
     last_t: int = 0
+    single_step: bool = False
+    breakpoints: list[str] = field(default_factory=list)
+    let_go: list[str] = field(default_factory=list)
+    """Elements that a person let begin, and that may not have begun yet."""
+    skipped: list[str] = field(default_factory=list)
+    """Elements that a jump passed over."""
+    stopped: list[str] = field(default_factory=list)
+    """Elements that a jump was to stop."""
+    parameters: dict[str, str] = field(default_factory=dict)
+    """Parameters as they are now, with their units."""
     unsigned: dict[str, float] = field(default_factory=dict)
     """Expected readings of a reconciliation that was shown and not signed."""
     unsigned_since: int = 0
@@ -131,6 +141,7 @@ class PlantView:
         if event.kind.partition(".")[0] not in _PEOPLE:
             self.last_t = max(self.last_t, event.t)
         self._batch(event)
+        self._steer(event)
         self._interlock(event)
         body = event.body
         match event.kind:
@@ -184,9 +195,25 @@ class PlantView:
             module.nwp = nwp
             module.nwp_new = module.nwp_new if module.nwp_new is not None else nwp
 
+    def _steer(self, event: Event) -> None:
+        view, body = self.batches.get(event.batch), event.body
+        if view is None:
+            return
+        match event.kind:
+            case Kind.STEPPING_CHANGED:
+                view.single_step, view.breakpoints = body["single"], list(body["breakpoints"])
+            case Kind.STEP_TAKEN:
+                view.let_go.append(event.path)
+            case Kind.BATCH_JUMPED:
+                view.skipped += body["skipped"]
+                view.stopped += body["stopped"]
+            case Kind.PARAMETER_CHANGED:
+                view.parameters[body["name"]] = body["new"]
+
     def _batch(self, event: Event) -> None:
         if event.kind is Kind.BATCH_CREATED:
-            self.batches[event.batch] = BatchView(event.batch, event.t, event.body)
+            parameters = dict(event.body.get("parameters", {}))
+            self.batches[event.batch] = BatchView(event.batch, event.t, event.body, parameters=parameters)
         view = self.batches.get(event.batch)
         if view is None:
             return
@@ -196,6 +223,8 @@ class PlantView:
         match event.kind:
             case Kind.STATE_CHANGED:
                 view.states[event.path] = body["new"]
+                if event.path in view.let_go:
+                    view.let_go.remove(event.path)
             case Kind.PHASE_PROGRESS:
                 progress[body["key"]] = body["value"]
                 if body["key"] == PASSES_KEY:
@@ -206,7 +235,7 @@ class PlantView:
                 view.results.append((event.path, body["name"], body["value"], body["unit"]))
             case Kind.RECONCILIATION_SHOWN:
                 view.unsigned, view.unsigned_since = dict(body["tags"]), body.get("since", 0)
-            case Kind.SIGNATURE if not event.path:  # one with a path signs an answer
+            case Kind.SIGNATURE if not event.path and "reconciliation" in body["subject"]:
                 view.unsigned, view.unsigned_since = {}, 0
 
 

@@ -63,6 +63,7 @@ class Expand(Phase):
     bears_outage_h = 12.0
     tags: ClassVar = culture.TAGS
     actuators: ClassVar = culture.ACTUATORS
+    shut_to_freeze = ("MED_SP", "HARV_SP")
     arguments = (
         Argument("time", ArgumentKind.NUMBER, "longest time", "h", low=0.1, high=1000.0),
         Argument("until", ArgumentKind.CONDITION, "end before that", default=""),

@@ -26,6 +26,7 @@ class Condition(Phase):
     tags: ClassVar = COLLECTION_TAGS
     actuators: ClassVar = (*culture.ACTUATORS, *culture.PUMPS)
     hazardous = True
+    shut_to_freeze = ("MED_SP", "HARV_SP")
     arguments = (
         Argument("time", ArgumentKind.NUMBER, "whole time", "h", low=0.1, high=2000.0),
         Argument("interval", ArgumentKind.NUMBER, "time between collections", "h", low=0.1, high=2000.0),

@@ -21,6 +21,7 @@ class Hypoxia(Phase):
     tags: ClassVar = (*culture.TAGS, "DO_SP_WORK")
     actuators: ClassVar = culture.ACTUATORS
     hazardous = True
+    shut_to_freeze = ("MED_SP", "HARV_SP")
     arguments = (
         Argument("oxygen", ArgumentKind.NUMBER, "oxygen as its share in the gas in balance", "%O2", low=1.0, high=20.9),
         Argument("ramp", ArgumentKind.NUMBER, "rate of the change", "%O2/h", "10 %O2/h", 0.1, 100.0),
@@ -64,6 +65,7 @@ class Shear(Phase):
     actuators: ClassVar = culture.ACTUATORS
     hazardous = True
     max_speed = culture.TRANSFER_SPEED
+    shut_to_freeze = ("MED_SP", "HARV_SP")
     arguments = (
         Argument("shear", ArgumentKind.NUMBER, "wall shear stress", "dyn/cm2", low=0.0, high=2.5),
         Argument("steps", ArgumentKind.NUMBER, "steps in which it is raised", "", "4", 1.0, 50.0),

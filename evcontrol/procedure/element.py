@@ -24,7 +24,7 @@ class Element:
 
     ``work`` is the task of a phase's running(), ``transient`` that of its holding, restarting, stopping or aborting.
     ``accepted`` says that the procedure goes on although this element was stopped. ``skipped`` is one that is not run:
-    a branch that was not chosen, or a step that a handler left out. A choice is ``done`` when it has chosen, a loop
+    a branch that was not chosen, or a step that a handler left out. A choice is ``decided`` when it has chosen, a loop
     when it has had its ``passes``. ``began`` is when it was started (process time, UTC ns; 0 when not by this engine).
     """
 
@@ -40,7 +40,7 @@ class Element:
     skipped: bool = False
     condition: Condition | None = None
     passes: int = 1
-    done: bool = False
+    decided: bool = False
     began: int = 0
     phase: Phase | None = None
     context: PhaseContext | None = None
@@ -83,7 +83,7 @@ class Element:
     def startable(self) -> list[Element]:
         """The children whose turn it is."""
         idle = [child for child in self.children if child.state is State.IDLE and not child.skipped]
-        if self.level is Level.CHOICE and not self.done:
+        if self.level is Level.CHOICE and not self.decided:
             return []
         if self.level is Level.PARALLEL or not idle:
             return idle
@@ -98,7 +98,7 @@ class Element:
     @property
     def finished(self) -> bool:
         """Whether all that is in it is over, as far as a choice or loop has decided."""
-        decided = self.done or self.level not in (Level.CHOICE, Level.LOOP)
+        decided = self.decided or self.level not in (Level.CHOICE, Level.LOOP)
         return decided and all(child.over for child in self.children)
 
     def next_state(self) -> State | None:

@@ -67,6 +67,10 @@ class Phase:
     An engineering default, for what it works on: cells in the care of local controllers, product at room temperature.
     """
 
+    shut_to_freeze: ClassVar[tuple[str, ...]] = ()
+    """Actuators that must stand at 0 or closed while it is frozen: the others may run on. A hazardous phase that names
+    none cannot be frozen."""
+
     def __init__(self, context: PhaseContext) -> None:
         self.context = context
 

@@ -66,6 +66,8 @@ class ParameterSpec:
     high: str | None
     description: str
     place: Place
+    live: bool = False
+    """Whether it may be changed while a batch runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ def parse_recipe(text: str, file: str) -> Recipe:
     if mistakes:
         raise SourceError(mistakes)
     parameters = {
-        name: ParameterSpec(name, p.value, p.low, p.high, p.description, ("parameters", name))
+        name: ParameterSpec(name, p.value, p.low, p.high, p.description, ("parameters", name), p.live)
         for name, p in section.parameters.items()
     }
     return Recipe(
@@ -195,6 +197,7 @@ class _Parameter(_Section):
     low: Measure | None = None
     high: Measure | None = None
     description: str = ""
+    live: bool = False
 
 
 class _Unit(_Section):

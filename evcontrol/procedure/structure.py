@@ -38,7 +38,7 @@ class Structure:
 
     def advance(self, element: Element) -> bool:
         """Bring a running choice or loop on; whether something changed."""
-        if element.done:
+        if element.decided:
             return False
         if element.level is Level.CHOICE:
             return self._choose(element)
@@ -58,12 +58,12 @@ class Structure:
         element.passes = int(progress.get(PASSES_KEY, 1))
         skipped = set(progress.get(SKIPPED_KEY, ()))
         if BRANCH_KEY in progress:
-            element.done = True
+            element.decided = True
             skipped = {c.bound.step.name for c in element.children} - {progress[BRANCH_KEY]}
         if progress.get(BOUND_KEY) == element.passes:
-            element.done = element.level is Level.LOOP
+            element.decided = element.level is Level.LOOP
         for child in element.children:
-            child.skipped = child.bound.step.name in skipped
+            child.skipped = child.skipped or child.bound.step.name in skipped
 
     def _choose(self, element: Element) -> bool:
         resolve, now = self._rooms.image.reading, self._rooms.clock.now()
@@ -82,7 +82,7 @@ class Structure:
         self._record(element, BRANCH_KEY, chosen)
         for child in element.children:
             child.skipped = child.bound.step.name != chosen
-        element.done = True
+        element.decided = True
         return True
 
     def _repeat(self, element: Element) -> bool:
@@ -93,14 +93,14 @@ class Structure:
                 return self._unknown(element, element)
             if not state and over:
                 self._record(element, BOUND_KEY, element.passes)
-                element.done = True
+                element.decided = True
                 what = f"{element.path}: not so after {element.passes} passes: {element.condition.text}"
                 self._hold(element, f"{what}. Restart goes on with what follows it")
                 return True
             over = bool(state)
         element.waiting = ""
         if over:
-            element.done = True
+            element.decided = True
             return True
         element.passes += 1
         self._record(element, PASSES_KEY, element.passes)
@@ -112,7 +112,7 @@ class Structure:
     def _begin_anew(self, element: Element) -> None:
         if element.state in FINAL:
             self._set_state(element, State.IDLE, Command.RESET)
-        element.skipped = element.accepted = element.done = False
+        element.skipped = element.accepted = element.decided = False
         element.passes, element.began = 1, 0
         element.when = None if element.when is None else element.when.fresh()
         element.condition = None if element.condition is None else element.condition.fresh()

@@ -16,6 +16,7 @@ from evcontrol.procedure.handlers import COMMANDS, Handlers, target_of
 from evcontrol.procedure.prompts import PromptBoard
 from evcontrol.procedure.recipe import Level
 from evcontrol.procedure.states import FINAL, ON_DONE, Command, State, after, allowed_commands
+from evcontrol.procedure.stepping import Stepping
 from evcontrol.procedure.structure import Structure
 from evcontrol.procedure.work import PhaseWork, trouble
 
@@ -41,6 +42,7 @@ class Supervisor:
         self.work = PhaseWork(
             rooms, batch, board, self.kick, lambda phase: self.set(phase, State.PAUSED, ENGINE, None, phase.reason)
         )
+        self.stepping = Stepping()
         self._rooms = rooms
         self._batch = batch
         self._root = root
@@ -105,6 +107,8 @@ class Supervisor:
         element.state = state
         element.reason = reason
         element.since = self._rooms.clock.now()
+        if element is self._root and state is not State.RUNNING:
+            self.work.freeze.end()
         self._changed()
 
     def _command_tree(self, element: Element, command: Command, origin: Origin, reason: str) -> None:
@@ -159,6 +163,10 @@ class Supervisor:
             if not child.when.update(resolve, self._rooms.clock.now()):
                 child.waiting = child.when.describe(resolve)
                 return False
+        if stands := "the batch is frozen" if self.work.freeze.frozen else self.stepping.stops(child):
+            child.waiting = stands
+            return False
+        self.stepping.began(child.path)
         child.waiting = ""
         child.began = self._rooms.clock.now()
         self.set(child, State.RUNNING, ENGINE, Command.START, "")
