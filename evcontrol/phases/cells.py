@@ -60,6 +60,7 @@ class Expand(Phase):
     """Let the cells grow for a time, or until a condition holds."""
 
     unit_class = "bioreactor"
+    bears_outage_h = 12.0
     tags: ClassVar = culture.TAGS
     actuators: ClassVar = culture.ACTUATORS
     arguments = (

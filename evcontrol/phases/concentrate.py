@@ -26,6 +26,7 @@ class Load(Phase):
     """Transfer the feed into the retentate vessel by weight."""
 
     unit_class = "tff"
+    bears_outage_h = 2.0
     tags: ClassVar = (*circuit.FILLING, "RETENTATE", "CONTENT", "TT")
     actuators: ClassVar = circuit.FILLERS
     hazardous = True
@@ -50,6 +51,7 @@ class Concentrate(Phase):
     """Concentrate at constant pressure and cross-flow to a mass of retentate or a volume concentration factor."""
 
     unit_class = "tff"
+    bears_outage_h = 2.0
     tags: ClassVar = (*FILTRATION_TAGS, "VCF")
     actuators: ClassVar = FILTRATION_ACTUATORS
     loops: ClassVar = (circuit.TMP_LOOP,)
@@ -113,6 +115,7 @@ class Diafilter(Phase):
     """Diafilter at constant volume: buffer follows the permeate by the retentate's weight."""
 
     unit_class = "tff"
+    bears_outage_h = 2.0
     tags: ClassVar = (*FILTRATION_TAGS, "DV")
     actuators: ClassVar = FILTRATION_ACTUATORS
     loops: ClassVar = (circuit.TMP_LOOP, circuit.WEIGHT_LOOP)

@@ -22,6 +22,7 @@ class Condition(Phase):
     """
 
     unit_class = "bioreactor"
+    bears_outage_h = 12.0
     tags: ClassVar = COLLECTION_TAGS
     actuators: ClassVar = (*culture.ACTUATORS, *culture.PUMPS)
     hazardous = True
@@ -76,6 +77,7 @@ class Harvest(Phase):
     """Collect the last medium, have the cells counted, and let the vessel rest."""
 
     unit_class = "bioreactor"
+    bears_outage_h = 2.0
     tags: ClassVar = (*COLLECTION_TAGS, "VIABLE", "VIABILITY", "COUNTED_AT")
     actuators: ClassVar = (*culture.ACTUATORS, *culture.PUMPS)
     hazardous = True

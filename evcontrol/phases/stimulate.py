@@ -17,6 +17,7 @@ class Hypoxia(Phase):
     """Lower the oxygen by a ramp of the local controller, and wait until the cells have it."""
 
     unit_class = "bioreactor"
+    bears_outage_h = 4.0
     tags: ClassVar = (*culture.TAGS, "DO_SP_WORK")
     actuators: ClassVar = culture.ACTUATORS
     hazardous = True
@@ -58,6 +59,7 @@ class Shear(Phase):
     """Bring the wall shear stress of the fibres' lumen to a value by the recirculation, in steps."""
 
     unit_class = "bioreactor"
+    bears_outage_h = 4.0
     tags: ClassVar = (*culture.TAGS, "SHEAR_PER_FLOW", "VIABILITY", "COUNTED_AT")
     actuators: ClassVar = culture.ACTUATORS
     hazardous = True

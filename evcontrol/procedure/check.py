@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -49,19 +49,36 @@ class ControlRecipe:
     procedure: BoundStep
 
 
-def bind(recipe: Recipe, plant: Plant, given: Mapping[str, str] | None = None) -> ControlRecipe:
+def bind(
+    recipe: Recipe,
+    plant: Plant,
+    given: Mapping[str, str] | None = None,
+    *,
+    units: Mapping[str, str] | None = None,
+    busy: Collection[str] = (),
+) -> ControlRecipe:
     """Check a recipe and bind it. ``given`` are parameters of this batch, such as ``{"tmp": "4 psi"}``.
 
-    Units are bound by class: the first free one of the plant. Raises SourceError with every mistake.
+    Units are bound to those of ``units`` (the recipe's names and the plant's), else by class: the first of the plant
+    that is not ``busy``, else the first. Raises SourceError with every mistake.
     """
-    return _Binder(recipe, plant, given or {}).bind()
+    return _Binder(recipe, plant, given or {}, units or {}, busy).bind()
 
 
 class _Binder:
-    def __init__(self, recipe: Recipe, plant: Plant, given: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        plant: Plant,
+        given: Mapping[str, str],
+        wanted: Mapping[str, str],
+        busy: Collection[str],
+    ) -> None:
         self._recipe = recipe
         self._plant = plant
         self._given = given
+        self._wanted = wanted
+        self._busy = busy
         self._mistakes: list[Mistake] = []
         self._units: dict[str, str] = {}
         self._values: dict[str, Reading] = {}
@@ -80,6 +97,9 @@ class _Binder:
         for name, unit_class in self._recipe.units.items():
             free = [u.name for u in self._plant.units.values() if u.unit_class == unit_class]
             free = [unit for unit in free if unit not in self._units.values()]
+            free.sort(key=lambda unit: unit in self._busy)
+            if name in self._wanted:
+                free = [unit for unit in free if unit == self._wanted[name]]
             if not free:
                 known = {u.unit_class for u in self._plant.units.values()}
                 what = f"the plant {self._plant.name!r} has no free unit of class {unit_class!r}"

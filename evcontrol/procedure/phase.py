@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -60,6 +61,11 @@ class Phase:
     """Moves something that must not run on when the engine falls silent."""
     max_speed: ClassVar[float] = FASTEST
     """Highest multiple of real time that it bears."""
+    bears_outage_h: ClassVar[float] = math.inf
+    """Longest outage of the engine (h of process time) after which it may go on; the reconciliation tells a longer one.
+
+    An engineering default, for what it works on: cells in the care of local controllers, product at room temperature.
+    """
 
     def __init__(self, context: PhaseContext) -> None:
         self.context = context

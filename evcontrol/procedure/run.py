@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -98,6 +99,11 @@ class BatchRun:
     def running(self, unit: str = "") -> list[str]:
         """Paths of the phases that have begun and not ended, on one unit or on any."""
         return [e.path for e in self._phases() if e.active and (not unit or e.bound.unit == unit)]
+
+    def bears_outage_h(self) -> dict[str, float]:
+        """The longest outage that each phase bears that has begun, by path; those that bear any are left out."""
+        bears = {e.path: e.bound.phase.bears_outage_h for e in self._phases() if e.active and e.bound.phase is not None}
+        return {path: hours for path, hours in bears.items() if math.isfinite(hours)}
 
     def elements(self) -> list[ElementStatus]:
         """All elements in the order of the procedure."""
