@@ -31,7 +31,6 @@ class Alarms(View):
                 Column("Since (UTC)", 23),
                 Column("Alarm", 30),
                 Column("What", 40),
-                Column("If nobody acts", 40),
                 Column("What to do", 0),
             ],
         )
@@ -196,7 +195,6 @@ def _alarm_row(alarm: AlarmView) -> Row:
         when.moment(alarm.since),
         alarm.alarm,
         alarm.text,
-        alarm.consequence,
         alarm.corrective_action,
     )
     return Row(alarm.alarm, cells, "", f"{alarm.alarm}: {alarm.text}\n{words.about_alarm(alarm)}".strip())
