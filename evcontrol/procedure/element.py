@@ -24,8 +24,9 @@ class Element:
 
     ``work`` is the task of a phase's running(), ``transient`` that of its holding, restarting, stopping or aborting.
     ``accepted`` says that the procedure goes on although this element was stopped. ``skipped`` is one that is not run:
-    a branch that was not chosen, or a step that a handler left out. A choice is ``decided`` when it has chosen, a loop
-    when it has had its ``passes``. ``began`` is when it was started (process time, UTC ns; 0 when not by this engine).
+    a branch that was not chosen, or a step that a handler or a jump left out. A choice is ``decided`` when it has
+    chosen, a loop when it has had its ``passes``. ``left`` is one that a handler stopped so that the procedure goes on.
+    ``began`` is when it was started (process time, UTC ns; 0 when not by this engine).
     """
 
     bound: BoundStep
@@ -41,6 +42,7 @@ class Element:
     condition: Condition | None = None
     passes: int = 1
     decided: bool = False
+    left: bool = False
     began: int = 0
     phase: Phase | None = None
     context: PhaseContext | None = None

@@ -45,7 +45,13 @@ class BatchRun:
         self._board = PromptBoard()
         self._elements = {element.path: element for element in self.root.walk()}
         self._supervisor = Supervisor(
-            rooms, info.id, self.root, self._board, control.recipe.hold_level, lambda: self.on_change(self)
+            rooms,
+            info.id,
+            self.root,
+            self._board,
+            control.recipe.hold_level,
+            self._conditions,
+            lambda: self.on_change(self),
         )
         self._task: asyncio.Task[None] | None = None
 

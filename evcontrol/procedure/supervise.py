@@ -15,6 +15,7 @@ from evcontrol.procedure.element import Element
 from evcontrol.procedure.handlers import COMMANDS, Handlers, target_of
 from evcontrol.procedure.prompts import PromptBoard
 from evcontrol.procedure.recipe import Level
+from evcontrol.procedure.start import StartConditions, StartRefusedError
 from evcontrol.procedure.states import FINAL, ON_DONE, Command, State, after, allowed_commands
 from evcontrol.procedure.stepping import Stepping
 from evcontrol.procedure.structure import Structure
@@ -35,6 +36,7 @@ class Supervisor:
         root: Element,
         board: PromptBoard,
         hold_level: Level,
+        conditions: StartConditions,
         changed: Callable[[], None],
     ) -> None:
         self.kick = asyncio.Event()
@@ -47,6 +49,7 @@ class Supervisor:
         self._batch = batch
         self._root = root
         self._hold_level = hold_level
+        self._conditions = conditions
         self._changed = changed
         self.structure = Structure(
             rooms,
@@ -134,7 +137,7 @@ class Supervisor:
                 siblings = [child.bound.step.name for child in element.parent.children]
                 here, there = siblings.index(element.bound.step.name), siblings.index(target)
                 self.structure.skip(element.parent, siblings[here + 1 : there])
-            element.accepted = True
+            element.accepted = element.left = True
             self._command_tree(element, Command.STOP, ENGINE, reason)
         self.kick.set()
 
@@ -143,6 +146,8 @@ class Supervisor:
         if element.is_phase:
             return self._advance_phase(element)
         if element.state is State.RUNNING:
+            if any([self._release_what_was_left(child) for child in element.children if child.left]):
+                return True
             stopped = [c for c in element.children if c.state in _ENDED_EARLY and not c.accepted]
             if stopped:
                 what = f"{stopped[0].path} was {stopped[0].state.lower()}: Restart goes on with what follows it"
@@ -155,6 +160,20 @@ class Supervisor:
             return False
         self.set(element, state, ENGINE, None, element.reason if state is not State.RUNNING else "")
         return True
+
+    def _release_what_was_left(self, child: Element) -> bool:
+        """The units of what a handler ended go on with what follows; whether they are held instead."""
+        if child.state not in _ENDED_EARLY:
+            return False
+        child.left = False
+        units = sorted({e.bound.unit for e in child.walk() if e.is_phase and e.bound.unit})
+        try:
+            self._conditions.check(f"{child.path} was ended, and what follows cannot begin", units)
+            self._conditions.settle(units, ENGINE, f"{child.path} was ended: {child.reason}")
+        except StartRefusedError as refused:
+            self.hold(str(refused), at=[child])
+            return True
+        return False
 
     def _start_child(self, child: Element) -> bool:
         if child.when is not None:
