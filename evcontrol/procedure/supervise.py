@@ -146,7 +146,8 @@ class Supervisor:
         if element.is_phase:
             return self._advance_phase(element)
         if element.state is State.RUNNING:
-            if any([self._release_what_was_left(child) for child in element.children if child.left]):
+            held = [self._release_what_was_left(child) for child in element.children if child.left]
+            if any(held):
                 return True
             stopped = [c for c in element.children if c.state in _ENDED_EARLY and not c.accepted]
             if stopped:
