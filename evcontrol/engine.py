@@ -110,7 +110,8 @@ class Engine:
         self.bypasses = BypassService(self.interlocks, self.people, self.journal, clock)
         self.expiry = Expiry(self.image, plant.expiries, self.view.tag_times)
         rooms = Rooms(
-            plant, self.image, self.journal, self.gate, self.loops, clock, self.scanner.next_scan, self.view
+            plant, self.image, self.journal, self.gate, self.loops, clock, self.scanner.next_scan, self.view,
+            self.alarms.is_active,
         )  # fmt: skip
         self.batches = Batches(rooms, self.interlocks, self.blockers, data / "history")
         self._standstill = Standstill(clock)

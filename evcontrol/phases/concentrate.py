@@ -28,6 +28,7 @@ class Load(Phase):
     unit_class = "tff"
     tags: ClassVar = (*circuit.FILLING, "RETENTATE", "CONTENT", "TT")
     actuators: ClassVar = circuit.FILLERS
+    results: ClassVar = {"feed": "g", "feed by totaliser": "mL"}
     hazardous = True
     max_speed = 30.0
     arguments = (
@@ -53,6 +54,7 @@ class Concentrate(Phase):
     tags: ClassVar = (*FILTRATION_TAGS, "VCF")
     actuators: ClassVar = FILTRATION_ACTUATORS
     loops: ClassVar = (circuit.TMP_LOOP,)
+    results: ClassVar = {"VCF": "x", "retentate": "g", "permeate": "g"}
     hazardous = True
     max_speed = 30.0
     arguments = (
@@ -116,6 +118,7 @@ class Diafilter(Phase):
     tags: ClassVar = (*FILTRATION_TAGS, "DV")
     actuators: ClassVar = FILTRATION_ACTUATORS
     loops: ClassVar = (circuit.TMP_LOOP, circuit.WEIGHT_LOOP)
+    results: ClassVar = {"diavolumes": "DV", "permeate": "g", "buffer": "mL", "conductivity": "mS/cm"}
     hazardous = True
     max_speed = 30.0
     arguments = (

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
-from evcontrol.expression import Condition, ExpressionError, Reading, Symbol, compile_condition, compile_value
+from evcontrol.expression import Condition, Reading, Symbol, compile_condition, compile_value
 from evcontrol.plant.model import OnSilence, Plant
+from evcontrol.procedure import conflicts, parameters
+from evcontrol.procedure.handling import BoundHandler, bind_handlers
+from evcontrol.procedure.mistakes import Mistakes
+from evcontrol.procedure.parameters import Values
 from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, UnknownPhaseError, phase_type, phase_types
 from evcontrol.procedure.recipe import Level, Recipe, Step
-from evcontrol.quality import GOOD
-from evcontrol.units import UnitError, parse_quantity
-from evcontrol.yaml_source import Mistake, SourceError, nearest
+from evcontrol.procedure.results import results_of
 from evcontrol.yaml_source import Path as Place
+from evcontrol.yaml_source import SourceError, nearest
 
 ArgumentValue = float | str | bool | Condition | None
-FLAGS = {"yes": True, "no": False}
+FLAGS: Final = {"yes": True, "no": False}
 
 
 @dataclass(frozen=True, slots=True)
 class BoundStep:
-    """An element bound to equipment: the plant's unit, the phase's class, and its arguments in their units."""
+    """An element bound to equipment: the plant's unit, the phase's class, and its arguments in their units.
+
+    Of a loop ``until`` is its end condition, and it has as many turns as it makes at most.
+    """
 
     step: Step
     unit: str
@@ -30,6 +36,8 @@ class BoundStep:
     arguments: Mapping[str, ArgumentValue]
     when: Condition | None
     steps: tuple[BoundStep, ...]
+    until: Condition | None = None
+    handlers: tuple[BoundHandler, ...] = ()
 
     def walk(self) -> Iterator[BoundStep]:
         """This element and all below it."""
@@ -57,23 +65,29 @@ def bind(recipe: Recipe, plant: Plant, given: Mapping[str, str] | None = None) -
     return _Binder(recipe, plant, given or {}).bind()
 
 
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What expressions of a step may read beside the tags: parameters, and results of phases that ran before."""
+
+    values: Values
+    results: Mapping[str, Symbol]
+
+
 class _Binder:
     def __init__(self, recipe: Recipe, plant: Plant, given: Mapping[str, str]) -> None:
         self._recipe = recipe
         self._plant = plant
         self._given = given
-        self._mistakes: list[Mistake] = []
+        self._mistakes = Mistakes(recipe.document)
         self._units: dict[str, str] = {}
-        self._values: dict[str, Reading] = {}
-        self._scope: dict[str, Symbol] = {}
         self._tags: dict[str, Symbol] = {}
 
     def bind(self) -> ControlRecipe:
         self._bind_units()
-        texts = self._parameters()
-        procedure = self._step(self._recipe.procedure)
-        if self._mistakes:
-            raise SourceError(self._mistakes)
+        values, texts = parameters.of_batch(self._recipe.parameters, self._given, self._mistakes)
+        procedure = self._step(self._recipe.procedure, _Scope(values, {}))
+        if self._mistakes.found:
+            raise SourceError(self._mistakes.found)
         return ControlRecipe(self._recipe, self._units, texts, procedure)
 
     def _bind_units(self) -> None:
@@ -83,53 +97,86 @@ class _Binder:
             if not free:
                 known = {u.unit_class for u in self._plant.units.values()}
                 what = f"the plant {self._plant.name!r} has no free unit of class {unit_class!r}"
-                self._wrong(("units", name), what + ("" if unit_class in known else nearest(unit_class, known)))
+                place = ("units", name, "class")
+                self._mistakes.wrong(place, what + ("" if unit_class in known else nearest(unit_class, known)))
                 continue
             self._units[name] = free[0]
             for tag, symbol in self._plant.symbols.items():
                 if self._plant.unit_of(tag) == free[0]:
-                    self._tags[f"{name}.{tag.partition('.')[2]}"] = symbol
+                    limits = self._plant.tags[tag]
+                    bounded = symbol if symbol.labels else replace(symbol, low=limits.low, high=limits.high)
+                    self._tags[f"{name}.{tag.partition('.')[2]}"] = bounded
 
-    def _parameters(self) -> dict[str, str]:
-        for name in self._given:
-            if name not in self._recipe.parameters:
-                what = f"the recipe has no parameter {name!r}{nearest(name, self._recipe.parameters)}"
-                self._wrong(("parameters",), what)
-        texts = {}
-        for name, spec in self._recipe.parameters.items():
-            text = self._given.get(name, spec.value)
-            with self._at(spec.place):
-                written = parse_quantity(spec.value)
-                value = parse_quantity(text, like=written.unit)
-                for limit, beyond in ((spec.low, "below"), (spec.high, "above")):
-                    if limit is None:
-                        continue
-                    bound = parse_quantity(limit).to(value.unit)
-                    if (value.value < bound) if beyond == "below" else (value.value > bound):
-                        self._wrong(spec.place, f"parameter {name}: {text} is {beyond} its limit {limit}")
-                self._values[name] = Reading(value.value, GOOD)
-                self._scope[name] = Symbol(name, value.unit.text)
-                texts[name] = text
-        return texts
-
-    def _step(self, step: Step) -> BoundStep:
+    def _step(self, step: Step, scope: _Scope) -> BoundStep:
         unit = self._unit_of(step)
         if step.level is Level.PARALLEL:
             self._share_no_unit(step)
-        when = self._condition((*step.place, "when"), step.when) if step.when else None
+        when = self._condition((*step.place, "when"), step.when, scope) if step.when else None
+        if when is not None and step.level is Level.BRANCH:
+            self._check_branch(step)
+        elif when is not None and not when.names:
+            self._wrong((*step.place, "when"), f"{step.when} reads no tag and no result: it never changes")
+        handlers = bind_handlers(step, self._plant, self._units, self._readable(scope), self._mistakes)
+        inside = self._inside(step, scope)
         phase = self._phase(step, unit) if step.level is Level.PHASE else None
-        arguments = self._arguments(step, phase) if phase is not None else {}
-        return BoundStep(step, unit, phase, arguments, when, tuple(self._step(below) for below in step.steps))
+        arguments = self._arguments(step, phase, scope) if phase is not None else {}
+        turns = self._turns(step, scope) if step.level is Level.LOOP else len(step.steps)
+        below = tuple(self._below(step, inside))[:turns]
+        return BoundStep(step, unit, phase, arguments, when, below, self._until(step, inside), handlers)
+
+    def _below(self, step: Step, scope: _Scope) -> Iterator[BoundStep]:
+        """The steps inside, each with the results of those that have surely run before it."""
+        follows = step.level not in (Level.PARALLEL, Level.CHOICE)
+        results = dict(scope.results)
+        for below in step.steps:
+            yield self._step(below, replace(scope, results=dict(results)))
+            if follows:
+                results |= results_of(below)
+
+    def _inside(self, step: Step, scope: _Scope) -> _Scope:
+        """What steps inside may read: of an operation of the library its parameters too."""
+        if not step.use or step.use not in self._recipe.operations:
+            return scope
+        specs = self._recipe.operations[step.use]
+        return replace(
+            scope, values=parameters.of_operation(specs, step.arguments, scope.values, step.place, self._mistakes)
+        )
+
+    def _turns(self, step: Step, scope: _Scope) -> int:
+        """How many turns a loop makes at most."""
+        if not step.times:
+            return len(step.steps)
+        place = (*step.place, "times")
+        line, column = self._mistakes.start(place)
+        with self._mistakes.at(place):
+            value = compile_value(step.times, scope.values, unit="", line=line, column=column)
+            times = value.evaluate(_nothing).value
+            if times != round(times) or not 1 <= times <= len(step.steps):
+                what = f"times: {times:g} is no whole number from 1 to the loop's bound (at_most: {len(step.steps)})"
+                self._wrong(place, what)
+            else:
+                return round(times)
+        return len(step.steps)
+
+    def _until(self, step: Step, scope: _Scope) -> Condition | None:
+        if not step.until:
+            return None
+        # The condition is looked at after a turn: it may read what the turn's phases found.
+        turn = replace(scope, results={**scope.results, **results_of(step)})
+        until = self._condition((*step.place, "until"), step.until, turn)
+        if until is not None and not until.names:
+            self._wrong((*step.place, "until"), f"{step.until} reads no tag and no result: it never changes")
+        return until
+
+    def _check_branch(self, step: Step) -> None:
+        """A choice is decided in one moment."""
+        if until_later := conflicts.needs_time(step.when):
+            self._wrong((*step.place, "when"), f"a choice is decided in one moment: {until_later} cannot be true then")
 
     def _share_no_unit(self, step: Step) -> None:
         """Steps that run at once must not command one unit."""
-        users: dict[str, str] = {}
-        for child in step.steps:
-            for unit in sorted({s.unit for s in child.walk() if s.unit and self._commands(s)}):
-                if unit in users:
-                    what = f"{users[unit]!r} and {child.name!r} both command {unit!r}, and they run at once"
-                    self._wrong(child.place, what)
-                users.setdefault(unit, child.name)
+        for place, what in conflicts.shared_units(step, self._commands):
+            self._wrong(place, what)
 
     @staticmethod
     def _commands(step: Step) -> bool:
@@ -180,7 +227,7 @@ class _Binder:
                 what = f"{step.phase} is hazardous, and {unit}.{tag} runs on when the engine falls silent"
                 self._wrong(place, f"{what}: give it a watchdog (on_silence in the plant file)")
 
-    def _arguments(self, step: Step, phase: type[Phase]) -> dict[str, ArgumentValue]:
+    def _arguments(self, step: Step, phase: type[Phase], scope: _Scope) -> dict[str, ArgumentValue]:
         known = {argument.name: argument for argument in phase.arguments}
         for name in step.arguments:
             if name not in known:
@@ -192,17 +239,17 @@ class _Binder:
                 what = f"{step.phase} needs {name!r} ({argument.description}): write it under 'with:'"
                 self._wrong(step.place, what)
             else:
-                values[name] = self._value((*step.place, "with", name), argument, text) if text else None
+                values[name] = self._value((*step.place, "with", name), argument, text, scope) if text else None
         if set(values) == set(known) and (misfit := phase.misfit(values)):
             self._wrong(step.place, f"{step.phase}: {misfit}")
         return values
 
-    def _value(self, place: Place, argument: Argument, text: str) -> ArgumentValue:
+    def _value(self, place: Place, argument: Argument, text: str, scope: _Scope) -> ArgumentValue:
         match argument.kind:
             case ArgumentKind.NUMBER:
-                return self._number(place, argument, text)
+                return self._number(place, argument, text, scope)
             case ArgumentKind.CONDITION:
-                return self._condition(place, text)
+                return self._condition(place, text, replace(scope, results={}))
             case ArgumentKind.FLAG:
                 if text not in FLAGS:
                     self._not_among(place, argument, text, list(FLAGS))
@@ -216,11 +263,11 @@ class _Binder:
     def _not_among(self, place: Place, argument: Argument, text: str, choices: list[str]) -> None:
         self._wrong(place, f"{argument.name}: {text!r} is none of {', '.join(choices)}")
 
-    def _number(self, place: Place, argument: Argument, text: str) -> float | None:
-        line, column = self._recipe.document.place(place)
-        with self._at(place):
-            value = compile_value(text, self._scope, unit=argument.unit, line=line, column=column)
-            number = value.evaluate(lambda name: self._values[name]).value
+    def _number(self, place: Place, argument: Argument, text: str, scope: _Scope) -> float | None:
+        line, column = self._mistakes.start(place)
+        with self._mistakes.at(place):
+            value = compile_value(text, scope.values, unit=argument.unit, line=line, column=column)
+            number = value.evaluate(_nothing).value
             low, high = argument.low, argument.high
             if (low is not None and number < low) or (high is not None and number > high) or math.isnan(number):
                 limits = f"{'' if low is None else f'{low:g}'}..{'' if high is None else f'{high:g}'} {argument.unit}"
@@ -228,23 +275,19 @@ class _Binder:
             return number
         return None
 
-    def _condition(self, place: Place, text: str) -> Condition | None:
-        line, column = self._recipe.document.place(place)
-        with self._at(place):
-            return compile_condition(text, self._tags, line=line, column=column)
+    def _readable(self, scope: _Scope) -> dict[str, Symbol]:
+        """What a condition may read."""
+        return {**scope.values, **self._tags, **scope.results}
+
+    def _condition(self, place: Place, text: str, scope: _Scope) -> Condition | None:
+        line, column = self._mistakes.start(place)
+        with self._mistakes.at(place):
+            return compile_condition(text, self._readable(scope), line=line, column=column)
         return None
 
-    @contextmanager
-    def _at(self, place: Place) -> Iterator[None]:
-        """Mistakes of units and expressions become mistakes of the file."""
-        try:
-            yield
-        except ExpressionError as error:
-            file = self._recipe.document.file
-            for one in (error, *error.more):
-                self._mistakes.append(Mistake(file, one.line, one.column, one.message))
-        except UnitError as error:
-            self._wrong(place, str(error))
-
     def _wrong(self, place: Place, what: str) -> None:
-        self._mistakes.append(self._recipe.document.mistake(place, what))
+        self._mistakes.wrong(place, what)
+
+
+def _nothing(name: str) -> Reading:
+    raise LookupError(f"a constant does not read {name}")

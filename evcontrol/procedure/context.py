@@ -45,6 +45,8 @@ class Rooms:
     clock: Clock
     next_scan: Callable[[], Awaitable[Scan]]
     view: PlantView
+    alarm_active: Callable[[str], bool]
+    """Whether an alarm of the plant stands now, acknowledged or not."""
 
 
 class PhaseContext:

@@ -56,6 +56,8 @@ class Phase:
     actuators: ClassVar[tuple[str, ...]] = ()
     """Tags of the unit that it writes."""
     loops: ClassVar[tuple[str, ...]] = ()
+    results: ClassVar[Mapping[str, str]] = {}
+    """Numbers that it puts into the batch record and that conditions of a recipe may read, with their units."""
     hazardous: ClassVar[bool] = False
     """Moves something that must not run on when the engine falls silent."""
     max_speed: ClassVar[float] = FASTEST
@@ -63,6 +65,11 @@ class Phase:
 
     def __init__(self, context: PhaseContext) -> None:
         self.context = context
+
+    @classmethod
+    def gives(cls, arguments: Mapping[str, str]) -> Mapping[str, str]:
+        """Its ``results`` with these arguments, as written."""
+        return cls.results
 
     @classmethod
     def misfit(cls, arguments: Mapping[str, object]) -> str:

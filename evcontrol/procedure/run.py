@@ -190,6 +190,7 @@ class BatchRun:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        await self._supervisor.handlers.close()
 
     # -- after a crash ----------------------------------------------------------------------------------------------
 
@@ -202,6 +203,7 @@ class BatchRun:
         supervisor.work.progress = {path: dict(entries) for path, entries in progress.items()}
         for element in self.root.walk():
             element.state = states.get(element.path, State.IDLE)
+        supervisor.flow.restore(self.root.walk(), progress)
         for element in self.root.walk():
             above = element.parent.state if element.parent is not None else State.IDLE
             if above in (State.STOPPING, State.ABORTING) and above in targets(element.state):

@@ -12,6 +12,8 @@ from evcontrol.journal.events import ENGINE, Kind, Origin
 from evcontrol.journal.store import JournalUnavailableError
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.element import Element
+from evcontrol.procedure.flow import Flow
+from evcontrol.procedure.handlers import Handlers
 from evcontrol.procedure.prompts import PromptBoard
 from evcontrol.procedure.recipe import Level
 from evcontrol.procedure.states import FINAL, ON_DONE, Command, State, after, allowed_commands
@@ -39,6 +41,8 @@ class Supervisor:
         self.work = PhaseWork(
             rooms, batch, board, self.kick, lambda phase: self.set(phase, State.PAUSED, ENGINE, None, phase.reason)
         )
+        self.flow = Flow(rooms, batch, lambda element, why: self.hold(why, at=[element]))
+        self.handlers = Handlers(rooms, batch, root, board, self, self.flow)
         self._rooms = rooms
         self._batch = batch
         self._root = root
@@ -51,6 +55,7 @@ class Supervisor:
             await self.kick.wait()
             self.kick.clear()
             try:
+                self.handlers.look()
                 while any(self._advance(element) for element in reversed(list(self._root.walk()))):
                     pass
             except JournalUnavailableError as error:
@@ -118,6 +123,8 @@ class Supervisor:
                 what = f"{stopped[0].path} was {stopped[0].state.lower()}: Restart goes on with what follows it"
                 self.hold(what, at=[element])
                 return True
+            if self.flow.decide(element):
+                return True
             if any(self._start_child(child) for child in element.startable()):
                 return True
         state = element.next_state()
@@ -128,7 +135,7 @@ class Supervisor:
 
     def _start_child(self, child: Element) -> bool:
         if child.when is not None:
-            resolve = self._rooms.image.reading
+            resolve = self.flow.reading
             # A start condition that is unknown is false.
             if not child.when.update(resolve, self._rooms.clock.now()):
                 child.waiting = child.when.describe(resolve)
@@ -166,7 +173,8 @@ class Supervisor:
         element.work = None
         told = trouble(work)
         if told:
-            self.hold(f"{element.path}: {told}", at=[element])
+            if not self.handlers.failed(element, told):
+                self.hold(f"{element.path}: {told}", at=[element])
         elif element.state is State.PAUSING:
             element.work = work  # it is done, and completes once it is resumed
             self.set(element, State.PAUSED, ENGINE, None, element.reason)
