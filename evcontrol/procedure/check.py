@@ -14,10 +14,10 @@ from evcontrol.procedure.handling import BoundHandler, bind_handlers
 from evcontrol.procedure.mistakes import Mistakes
 from evcontrol.procedure.parameters import Values
 from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, UnknownPhaseError, phase_type, phase_types
-from evcontrol.procedure.recipe import Level, Recipe, Step
+from evcontrol.procedure.recipe import Level, Recipe, Step, read_recipe
 from evcontrol.procedure.results import results_of
+from evcontrol.yaml_source import Mistake, SourceError, nearest
 from evcontrol.yaml_source import Path as Place
-from evcontrol.yaml_source import SourceError, nearest
 
 ArgumentValue = float | str | bool | Condition | None
 FLAGS: Final = {"yes": True, "no": False}
@@ -65,6 +65,19 @@ def bind(recipe: Recipe, plant: Plant, given: Mapping[str, str] | None = None) -
     return _Binder(recipe, plant, given or {}).bind()
 
 
+def mistakes_of(text: str, file: str, plant: Plant) -> list[Mistake]:
+    """Every mistake of a recipe on a plant, in its structure and in what it says, in the order of the file."""
+    try:
+        recipe, found = read_recipe(text, file)
+    except SourceError as error:
+        return error.mistakes
+    try:
+        bind(recipe, plant)
+    except SourceError as error:
+        found = [*found, *error.mistakes]
+    return SourceError(found).mistakes
+
+
 @dataclass(frozen=True, slots=True)
 class _Scope:
     """What expressions of a step may read beside the tags: parameters, and results of phases that ran before."""
@@ -80,6 +93,7 @@ class _Binder:
         self._given = given
         self._mistakes = Mistakes(recipe.document)
         self._units: dict[str, str] = {}
+        self._unknown_units: set[str] = set()
         self._tags: dict[str, Symbol] = {}
 
     def bind(self) -> ControlRecipe:
@@ -188,7 +202,8 @@ class _Binder:
     def _unit_of(self, step: Step) -> str:
         if not step.unit:
             return ""
-        if step.unit not in self._recipe.units:
+        if step.unit not in self._recipe.units and step.unit not in self._unknown_units:
+            self._unknown_units.add(step.unit)
             what = f"unit {step.unit!r} is not among the recipe's units{nearest(step.unit, self._recipe.units)}"
             self._wrong((*step.place, "unit"), what)
         return self._units.get(step.unit, "")
@@ -229,6 +244,7 @@ class _Binder:
 
     def _arguments(self, step: Step, phase: type[Phase], scope: _Scope) -> dict[str, ArgumentValue]:
         known = {argument.name: argument for argument in phase.arguments}
+        before = len(self._mistakes.found)
         for name in step.arguments:
             if name not in known:
                 self._wrong((*step.place, "with", name), f"{step.phase} has no argument {name!r}{nearest(name, known)}")
@@ -240,7 +256,7 @@ class _Binder:
                 self._wrong(step.place, what)
             else:
                 values[name] = self._value((*step.place, "with", name), argument, text, scope) if text else None
-        if set(values) == set(known) and (misfit := phase.misfit(values)):
+        if len(self._mistakes.found) == before and (misfit := phase.misfit(values)):
             self._wrong(step.place, f"{step.phase}: {misfit}")
         return values
 

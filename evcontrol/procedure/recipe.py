@@ -13,7 +13,7 @@ from evcontrol.procedure.structure import Structure
 from evcontrol.yaml_source import Document, Mistake, SourceError
 from evcontrol.yaml_source import Path as Place
 
-__all__ = ["Level", "ParameterSpec", "Recipe", "Step", "load_recipe", "parse_recipe"]
+__all__ = ["Level", "ParameterSpec", "Recipe", "Step", "load_recipe", "parse_recipe", "read_recipe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,22 @@ def load_recipe(path: Path) -> Recipe:
 
 def parse_recipe(text: str, file: str) -> Recipe:
     """The recipe in ``text``; ``file`` is named in mistakes. Raises SourceError."""
+    recipe, mistakes = read_recipe(text, file)
+    if mistakes:
+        raise SourceError(mistakes)
+    return recipe
+
+
+def read_recipe(text: str, file: str) -> tuple[Recipe, list[Mistake]]:
+    """The recipe in ``text`` as far as it can be made out, and the mistakes in the structure of its procedure.
+
+    Raises SourceError when keys and values are wrong already.
+    """
     document = Document(text, file)
     section = document.validated(RecipeFile, document.data)
     structure = Structure(section, document)
     procedure = structure.procedure()
-    if structure.mistakes:
-        raise SourceError(structure.mistakes)
-    return Recipe(
+    recipe = Recipe(
         name=section.recipe,
         version=section.version,
         product=section.product,
@@ -71,6 +80,7 @@ def parse_recipe(text: str, file: str) -> Recipe:
         hash=hashlib.sha256(text.encode()).hexdigest(),
         document=document,
     )
+    return recipe, structure.mistakes
 
 
 def _parameters(sections: Mapping[str, ParameterSection], place: Place) -> dict[str, ParameterSpec]:

@@ -162,7 +162,7 @@ class Structure:
         operation = self._file.operations.get(name)
         if operation is None:
             known = self._file.operations
-            what = f"the recipe has no operation {name!r} under operations:{nearest(name, known)}"
+            what = f"the recipe's operations have no {name!r}{nearest(name, known)}"
             self._wrong(place, what)
             return ()
         if name in here.using:
@@ -179,6 +179,8 @@ class Structure:
         if (here.parent is Level.CHOICE) != (level is Level.BRANCH):
             inside = "a choice holds branches and an else" if here.parent is Level.CHOICE else ""
             self._wrong(here.place, inside or "a branch or an else stands only in a choice")
+        elif here.within is Level.PHASE:
+            return  # it is told there that a phase has no steps
         elif level is not Level.BRANCH and level not in _INSIDE.get(here.within, frozenset()):
             if here.within is Level.PROCEDURE:
                 self._wrong(here.place, f"{level} {name!r} stands outside a unit_procedure")
