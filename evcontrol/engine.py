@@ -27,6 +27,7 @@ from evcontrol.alarms.alarms import Alarms
 from evcontrol.alarms.service import AlarmService
 from evcontrol.alarms.states import AlarmStatus
 from evcontrol.batch.batches import Batches
+from evcontrol.batch.steer import BatchSteering
 from evcontrol.clock import NS, Clock, ClockKind, ScaledClock, VirtualClock
 from evcontrol.control.bypass import BypassService
 from evcontrol.control.expiry import Expiry
@@ -114,6 +115,7 @@ class Engine:
             self.alarms.is_active,
         )  # fmt: skip
         self.batches = Batches(rooms, self.interlocks, self.blockers, data / "history")
+        self.steering = BatchSteering(self.batches, self.people, rooms)
         self._standstill = Standstill(clock)
         self._lateness = Lateness()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -489,7 +491,7 @@ class Engine:
                 self.interlocks.restore_bypass(name, bypass.until, bypass.by, bypass.reason)
         for name, alarm in self.view.alarms.items():
             if name in self.plant.alarms:
-                self.alarms.restore(name, AlarmStatus(alarm.state), alarm.since, alarm.until)
+                self.alarms.restore(name, AlarmStatus(alarm.state), alarm.since, alarm.until, first_out=alarm.first_out)
         for name, changed in list(self.view.setpoints.items()):
             if name in self.plant.alarms:
                 self.alarms.restore_setpoint(name, changed.value, changed.configured)

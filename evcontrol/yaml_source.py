@@ -143,8 +143,6 @@ def _words(error: Any, model: type[BaseModel]) -> str:
         return f"unknown key {key!r}{nearest(key, _keys(model, location[:-1]))}"
     if error["type"] == "missing":
         return f"{key!r} is missing"
-    if not location:
-        return "the file is a mapping: keys with values behind them"
     message = error["msg"].removeprefix("Value error, ")
     return f"{key}: {message[:1].lower()}{message[1:]}" if isinstance(key, str) else str(message)
 

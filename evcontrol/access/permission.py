@@ -20,6 +20,7 @@ class Permission(StrEnum):
     DISABLE = "disable"  # alarms: out of service
     RESET = "reset"  # tripped interlocks
     BYPASS = "bypass"  # interlocks, for a limited time, with a signature
+    STEER = "steer"  # jumps and live parameters of batches, with a signature
     SIGN = "sign"
     ADMINISTER = "administer"  # people
 
@@ -38,7 +39,8 @@ _OPERATOR: Final = frozenset(
 ROLES: Final[Mapping[str, frozenset[Permission]]] = MappingProxyType(
     {
         "operator": _OPERATOR,
-        "supervisor": _OPERATOR | {Permission.RESET, Permission.ADJUST, Permission.DISABLE, Permission.BYPASS},
+        "supervisor": _OPERATOR
+        | {Permission.RESET, Permission.ADJUST, Permission.DISABLE, Permission.BYPASS, Permission.STEER},
         "quality": frozenset({Permission.READ, Permission.SIGN}),
         "engineer": frozenset(
             {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeVar
@@ -90,7 +89,6 @@ class Checker:
                 return self._state_comparison(node)
             case Comparison():
                 operands = self._same_unit(node.operands)
-                _refuse_beyond(node, operands)
                 written = [parse(operand.unit) for operand in node.operands if isinstance(operand, Number)]
                 return Compared(operands, node.operators, node, shown=next(iter(written), operands[0].unit))
             case Logic():
@@ -136,16 +134,13 @@ class Checker:
         symbol = self._scope.get(node.text)
         if symbol is None:
             raise MistakeError(wording.unknown_name(node.text, self._scope), node.at)
-        if symbol.constant is None:
-            self.names.add(symbol.name)
+        self.names.add(symbol.name)
         return symbol
 
     def _read(self, node: Name) -> Numeric:
         symbol = self._symbol(node)
         if symbol.labels:
             raise MistakeError(wording.compare_state(symbol), node.at)
-        if symbol.constant is not None:
-            return Constant(symbol.constant, parse(symbol.unit))
         return Read(symbol, parse(symbol.unit))
 
     def _one_operand(self, operation: str, operand: Node, at: int) -> Numeric:
@@ -254,18 +249,6 @@ def _each(check: Callable[[A], B], items: Iterable[A]) -> list[B]:
     if mistakes:
         raise MistakeError(mistakes[0].message, mistakes[0].at, tuple(mistakes[1:]))
     return done
-
-
-def _refuse_beyond(node: Comparison, operands: tuple[Numeric, ...]) -> None:
-    """Refuse a number that a name is compared with and can never read."""
-    pairs = list(zip(node.operands, operands, strict=True))
-    for (left, one), (right, other) in itertools.pairwise(pairs):
-        for name, read, at, number in ((left, one, right, other), (right, other, left, one)):
-            if not isinstance(read, Read) or not isinstance(number, Constant):
-                continue
-            symbol = read.symbol
-            if not symbol.low <= number.value <= symbol.high:
-                raise MistakeError(wording.beyond(name, symbol, number.value), at.at)
 
 
 def _only_argument(node: Call) -> Node:

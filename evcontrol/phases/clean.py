@@ -20,7 +20,6 @@ class Clean(Phase):
     tags: ClassVar = FILTRATION_TAGS
     actuators: ClassVar = FILTRATION_ACTUATORS
     loops: ClassVar = (circuit.TMP_LOOP,)
-    results: ClassVar = {"NWP": "LMH/bar", "NWP of new": ""}
     hazardous = True
     max_speed = 30.0
     arguments = (

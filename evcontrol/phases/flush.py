@@ -26,7 +26,7 @@ class Flush(Phase):
     tags: ClassVar = FILTRATION_TAGS
     actuators: ClassVar = FILTRATION_ACTUATORS
     loops: ClassVar = (circuit.TMP_LOOP,)
-    results: ClassVar = {"NWP": "LMH/bar"}
+    shut_to_freeze = ("XV102", "P102_SP")
     hazardous = True
     max_speed = 30.0
     arguments = (
@@ -77,7 +77,7 @@ class Equilibrate(Phase):
     tags: ClassVar = FILTRATION_TAGS
     actuators: ClassVar = FILTRATION_ACTUATORS
     loops: ClassVar = (circuit.TMP_LOOP,)
-    results: ClassVar = {"conductivity": "mS/cm"}
+    shut_to_freeze = ("XV102", "P102_SP")
     hazardous = True
     max_speed = 30.0
     arguments = (

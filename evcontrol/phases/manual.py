@@ -41,12 +41,6 @@ class EntryPhase(Phase):
     )
 
     @classmethod
-    def gives(cls, arguments: Mapping[str, str]) -> Mapping[str, str]:
-        """The number that is entered."""
-        unit = arguments.get("unit", "")
-        return {arguments.get("name", ""): unit} if unit else {}
-
-    @classmethod
     def misfit(cls, arguments: Mapping[str, object]) -> str:
         """A unit that exists, and limits that are numbers in their order."""
         try:

@@ -3,31 +3,48 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 
-from evcontrol.expression import Condition, Reading, Symbol, compile_condition, compile_value
+from evcontrol.acquisition.image import constant_name
+from evcontrol.expression import Condition, ExpressionError, Reading, Symbol, compile_condition, compile_value
 from evcontrol.plant.model import OnSilence, Plant
-from evcontrol.procedure import conflicts, parameters
-from evcontrol.procedure.handling import BoundHandler, bind_handlers
-from evcontrol.procedure.mistakes import Mistakes
-from evcontrol.procedure.parameters import Values
 from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, UnknownPhaseError, phase_type, phase_types
-from evcontrol.procedure.recipe import Level, Recipe, Step, read_recipe
-from evcontrol.procedure.results import results_of
+from evcontrol.procedure.recipe import GO_TO, MOST_PASSES, HandlerSpec, Level, Recipe, Step
+from evcontrol.quality import GOOD
+from evcontrol.units import UnitError, parse_quantity
 from evcontrol.yaml_source import Mistake, SourceError, nearest
 from evcontrol.yaml_source import Path as Place
 
 ArgumentValue = float | str | bool | Condition | None
-FLAGS: Final = {"yes": True, "no": False}
+FLAGS = {"yes": True, "no": False}
+
+
+@dataclass(frozen=True, slots=True)
+class BoundHandler:
+    """A handler bound to equipment; one of ``when``, ``alarm``, ``timeout_s`` and ``failure`` says what it is for.
+
+    ``action`` is ``hold``, ``stop``, ``abort``, ``end`` or ``go to NAME``; with a question in ``ask`` the answers and
+    their actions are ``choices``.
+    """
+
+    when: Condition | None
+    alarm: str
+    timeout_s: float
+    failure: bool
+    action: str
+    ask: str
+    choices: Mapping[str, str]
+    text: str
+    """What it is for, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class BoundStep:
     """An element bound to equipment: the plant's unit, the phase's class, and its arguments in their units.
 
-    Of a loop ``until`` is its end condition, and it has as many turns as it makes at most.
+    ``condition`` is the ``if`` of a branch or the ``until`` of a loop, which has at most ``at_most`` passes.
     """
 
     step: Step
@@ -36,7 +53,8 @@ class BoundStep:
     arguments: Mapping[str, ArgumentValue]
     when: Condition | None
     steps: tuple[BoundStep, ...]
-    until: Condition | None = None
+    condition: Condition | None = None
+    at_most: int = 0
     handlers: tuple[BoundHandler, ...] = ()
 
     def walk(self) -> Iterator[BoundStep]:
@@ -57,140 +75,194 @@ class ControlRecipe:
     procedure: BoundStep
 
 
-def bind(recipe: Recipe, plant: Plant, given: Mapping[str, str] | None = None) -> ControlRecipe:
+def bind(
+    recipe: Recipe,
+    plant: Plant,
+    given: Mapping[str, str] | None = None,
+    *,
+    units: Mapping[str, str] | None = None,
+    busy: Collection[str] = (),
+) -> ControlRecipe:
     """Check a recipe and bind it. ``given`` are parameters of this batch, such as ``{"tmp": "4 psi"}``.
 
-    Units are bound by class: the first free one of the plant. Raises SourceError with every mistake.
+    Units are bound to those of ``units`` (the recipe's names and the plant's), else by class: the first of the plant
+    that is not ``busy``, else the first. Raises SourceError with every mistake.
     """
-    return _Binder(recipe, plant, given or {}).bind()
-
-
-def mistakes_of(text: str, file: str, plant: Plant) -> list[Mistake]:
-    """Every mistake of a recipe on a plant, in its structure and in what it says, in the order of the file."""
-    try:
-        recipe, found = read_recipe(text, file)
-    except SourceError as error:
-        return error.mistakes
-    try:
-        bind(recipe, plant)
-    except SourceError as error:
-        found = [*found, *error.mistakes]
-    return SourceError(found).mistakes
-
-
-@dataclass(frozen=True, slots=True)
-class _Scope:
-    """What expressions of a step may read beside the tags: parameters, and results of phases that ran before."""
-
-    values: Values
-    results: Mapping[str, Symbol]
+    return _Binder(recipe, plant, given or {}, units or {}, busy).bind()
 
 
 class _Binder:
-    def __init__(self, recipe: Recipe, plant: Plant, given: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        plant: Plant,
+        given: Mapping[str, str],
+        wanted: Mapping[str, str],
+        busy: Collection[str],
+    ) -> None:
         self._recipe = recipe
         self._plant = plant
         self._given = given
-        self._mistakes = Mistakes(recipe.document)
+        self._wanted = wanted
+        self._busy = busy
+        self._mistakes: list[Mistake] = []
         self._units: dict[str, str] = {}
-        self._unknown_units: set[str] = set()
+        self._values: dict[str, Reading] = {}
+        self._scope: dict[str, Symbol] = {}
         self._tags: dict[str, Symbol] = {}
 
     def bind(self) -> ControlRecipe:
         self._bind_units()
-        values, texts = parameters.of_batch(self._recipe.parameters, self._given, self._mistakes)
-        procedure = self._step(self._recipe.procedure, _Scope(values, {}))
-        if self._mistakes.found:
-            raise SourceError(self._mistakes.found)
+        texts = self._parameters()
+        procedure = self._step(self._recipe.procedure)
+        if self._mistakes:
+            raise SourceError(self._mistakes)
         return ControlRecipe(self._recipe, self._units, texts, procedure)
 
     def _bind_units(self) -> None:
         for name, unit_class in self._recipe.units.items():
             free = [u.name for u in self._plant.units.values() if u.unit_class == unit_class]
             free = [unit for unit in free if unit not in self._units.values()]
+            free.sort(key=lambda unit: unit in self._busy)
+            if name in self._wanted:
+                free = [unit for unit in free if unit == self._wanted[name]]
             if not free:
                 known = {u.unit_class for u in self._plant.units.values()}
                 what = f"the plant {self._plant.name!r} has no free unit of class {unit_class!r}"
-                place = ("units", name, "class")
-                self._mistakes.wrong(place, what + ("" if unit_class in known else nearest(unit_class, known)))
+                self._wrong(("units", name), what + ("" if unit_class in known else nearest(unit_class, known)))
                 continue
             self._units[name] = free[0]
             for tag, symbol in self._plant.symbols.items():
                 if self._plant.unit_of(tag) == free[0]:
-                    limits = self._plant.tags[tag]
-                    bounded = symbol if symbol.labels else replace(symbol, low=limits.low, high=limits.high)
-                    self._tags[f"{name}.{tag.partition('.')[2]}"] = bounded
+                    self._tags[f"{name}.{tag.partition('.')[2]}"] = symbol
 
-    def _step(self, step: Step, scope: _Scope) -> BoundStep:
+    def _parameters(self) -> dict[str, str]:
+        for name in self._given:
+            if name not in self._recipe.parameters:
+                what = f"the recipe has no parameter {name!r}{nearest(name, self._recipe.parameters)}"
+                self._wrong(("parameters",), what)
+        texts = {}
+        for name, spec in self._recipe.parameters.items():
+            text = self._given.get(name, spec.value)
+            with self._at(spec.place):
+                written = parse_quantity(spec.value)
+                value = parse_quantity(text, like=written.unit)
+                for limit, beyond in ((spec.low, "below"), (spec.high, "above")):
+                    if limit is None:
+                        continue
+                    bound = parse_quantity(limit).to(value.unit)
+                    if (value.value < bound) if beyond == "below" else (value.value > bound):
+                        self._wrong(spec.place, f"parameter {name}: {text} is {beyond} its limit {limit}")
+                self._values[name] = Reading(value.value, GOOD)
+                self._scope[name] = Symbol(name, value.unit.text)
+                texts[name] = text
+        return texts
+
+    def _step(self, step: Step) -> BoundStep:
         unit = self._unit_of(step)
         if step.level is Level.PARALLEL:
             self._share_no_unit(step)
-        when = self._condition((*step.place, "when"), step.when, scope) if step.when else None
-        if when is not None and step.level is Level.BRANCH:
-            self._check_branch(step)
-        elif when is not None and not when.names:
-            self._wrong((*step.place, "when"), f"{step.when} reads no tag and no result: it never changes")
-        handlers = bind_handlers(step, self._plant, self._units, self._readable(scope), self._mistakes)
-        inside = self._inside(step, scope)
+        when = self._condition((*step.place, "when"), step.when) if step.when else None
+        key = "until" if step.level is Level.LOOP else "if"
+        condition = self._condition((*step.place, key), step.condition) if step.condition else None
+        outer = dict(self._values), dict(self._scope)
+        self._take_given(step)
         phase = self._phase(step, unit) if step.level is Level.PHASE else None
-        arguments = self._arguments(step, phase, scope) if phase is not None else {}
-        turns = self._turns(step, scope) if step.level is Level.LOOP else len(step.steps)
-        below = tuple(self._below(step, inside))[:turns]
-        return BoundStep(step, unit, phase, arguments, when, below, self._until(step, inside), handlers)
+        arguments = self._arguments(step, phase) if phase is not None else {}
+        handlers = tuple(self._handler(one, step) for one in step.handlers)
+        below = tuple(self._step(one) for one in step.steps)
+        for index, one in enumerate(step.steps):
+            self._check_targets(one, step.steps[index + 1 :])
+        bound = BoundStep(step, unit, phase, arguments, when, below, condition, self._passes(step), handlers)
+        self._values, self._scope = outer
+        return bound
 
-    def _below(self, step: Step, scope: _Scope) -> Iterator[BoundStep]:
-        """The steps inside, each with the results of those that have surely run before it."""
-        follows = step.level not in (Level.PARALLEL, Level.CHOICE)
-        results = dict(scope.results)
-        for below in step.steps:
-            yield self._step(below, replace(scope, results=dict(results)))
-            if follows:
-                results |= results_of(below)
+    def _take_given(self, step: Step) -> None:
+        """The parameters of an operation that is used here count in it and below."""
+        for name, text in step.given.items():
+            place = (*step.place, "with", name)
+            line, column = self._recipe.document.place(place)
+            with self._at(place):
+                spec = parse_quantity(text) if text not in self._scope and _is_quantity(text) else None
+                unit = self._scope[text].unit if spec is None and text in self._scope else ""
+                if spec is not None:
+                    unit = spec.unit.text
+                value = compile_value(text, self._scope, unit=unit, line=line, column=column)
+                number = value.evaluate(lambda n: self._values[n]).value
+                self._values[name] = Reading(number, GOOD)
+                self._scope[name] = Symbol(name, unit)
 
-    def _inside(self, step: Step, scope: _Scope) -> _Scope:
-        """What steps inside may read: of an operation of the library its parameters too."""
-        if not step.use or step.use not in self._recipe.operations:
-            return scope
-        specs = self._recipe.operations[step.use]
-        return replace(
-            scope, values=parameters.of_operation(specs, step.arguments, scope.values, step.place, self._mistakes)
-        )
-
-    def _turns(self, step: Step, scope: _Scope) -> int:
-        """How many turns a loop makes at most."""
+    def _passes(self, step: Step) -> int:
+        """How many passes a loop has at most."""
         if not step.times:
-            return len(step.steps)
+            return step.at_most
         place = (*step.place, "times")
-        line, column = self._mistakes.start(place)
-        with self._mistakes.at(place):
-            value = compile_value(step.times, scope.values, unit="", line=line, column=column)
-            times = value.evaluate(_nothing).value
-            if times != round(times) or not 1 <= times <= len(step.steps):
-                what = f"times: {times:g} is no whole number from 1 to the loop's bound (at_most: {len(step.steps)})"
-                self._wrong(place, what)
-            else:
-                return round(times)
-        return len(step.steps)
+        line, column = self._recipe.document.place(place)
+        with self._at(place):
+            value = compile_value(step.times, self._scope, unit="", line=line, column=column)
+            number = value.evaluate(lambda name: self._values[name]).value
+            if number != round(number) or not 1 <= number <= MOST_PASSES:
+                self._wrong(place, f"times: {number:g} is no whole number from 1 to {MOST_PASSES}")
+                return 1
+            return round(number)
+        return 1
 
-    def _until(self, step: Step, scope: _Scope) -> Condition | None:
-        if not step.until:
-            return None
-        # The condition is looked at after a turn: it may read what the turn's phases found.
-        turn = replace(scope, results={**scope.results, **results_of(step)})
-        until = self._condition((*step.place, "until"), step.until, turn)
-        if until is not None and not until.names:
-            self._wrong((*step.place, "until"), f"{step.until} reads no tag and no result: it never changes")
-        return until
+    def _handler(self, spec: HandlerSpec, step: Step) -> BoundHandler:
+        place = spec.place
+        when, alarm, timeout_s = None, "", 0.0
+        if spec.when:
+            when, text = self._condition((*place, "when"), spec.when), spec.when
+        elif spec.bad_quality:
+            text = f"bad({spec.bad_quality})"
+            when = self._condition((*place, "bad_quality"), text)
+        elif spec.alarm:
+            alarm, text = self._alarm((*place, "alarm"), spec.alarm), f"alarm {spec.alarm}"
+        elif spec.timeout:
+            text = f"not over within {spec.timeout}"
+            with self._at((*place, "timeout")):
+                timeout_s = parse_quantity(spec.timeout).to("s")
+                if not timeout_s > 0:
+                    self._wrong((*place, "timeout"), "a time-out is longer than 0 s")
+        else:
+            text = "a phase failed"
+        action = f"{GO_TO}{spec.go_to}" if spec.go_to else spec.do
+        if spec.failure and spec.ask and any(a not in ("hold", "stop", "abort") for a in spec.choices.values()):
+            what = "after a failure a person may choose among hold, stop and abort: what failed cannot go on by itself"
+            self._wrong((*place, "choices"), what)
+        return BoundHandler(when, alarm, timeout_s, spec.failure, action, spec.ask, dict(spec.choices), text)
 
-    def _check_branch(self, step: Step) -> None:
-        """A choice is decided in one moment."""
-        if until_later := conflicts.needs_time(step.when):
-            self._wrong((*step.place, "when"), f"a choice is decided in one moment: {until_later} cannot be true then")
+    def _alarm(self, place: Place, name: str) -> str:
+        own, _, rest = name.partition(".")
+        if own not in self._recipe.units:
+            self._wrong(place, f"alarm {name!r}: write UNIT.ALARM with one of the recipe's units: "
+                        f"{', '.join(self._recipe.units) or 'none'}")  # fmt: skip
+            return ""
+        full = f"{self._units.get(own, '')}.{rest}"
+        if full not in self._plant.alarms and own in self._units:
+            unit = f"{self._units[own]}."
+            known = [f"{own}.{one.removeprefix(unit)}" for one in self._plant.alarms if one.startswith(unit)]
+            self._wrong(place, f"{self._units[own]} has no alarm {rest!r}{nearest(name, known)}")
+        return full
+
+    def _check_targets(self, step: Step, later: tuple[Step, ...]) -> None:
+        """A handler goes on with a step that comes after its own."""
+        names = [one.name for one in later]
+        for spec in step.handlers:
+            targets = [spec.go_to, *(a.removeprefix(GO_TO) for a in spec.choices.values() if a.startswith(GO_TO))]
+            for target in filter(None, targets):
+                if target not in names:
+                    what = f"{step.name!r} cannot go on with {target!r}: no step after it here is called so"
+                    self._wrong(spec.place, what + nearest(target, names))
 
     def _share_no_unit(self, step: Step) -> None:
         """Steps that run at once must not command one unit."""
-        for place, what in conflicts.shared_units(step, self._commands):
-            self._wrong(place, what)
+        users: dict[str, str] = {}
+        for child in step.steps:
+            for unit in sorted({s.unit for s in child.walk() if s.unit and self._commands(s)}):
+                if unit in users:
+                    what = f"{users[unit]!r} and {child.name!r} both command {unit!r}, and they run at once"
+                    self._wrong(child.place, what)
+                users.setdefault(unit, child.name)
 
     @staticmethod
     def _commands(step: Step) -> bool:
@@ -202,8 +274,7 @@ class _Binder:
     def _unit_of(self, step: Step) -> str:
         if not step.unit:
             return ""
-        if step.unit not in self._recipe.units and step.unit not in self._unknown_units:
-            self._unknown_units.add(step.unit)
+        if step.unit not in self._recipe.units:
             what = f"unit {step.unit!r} is not among the recipe's units{nearest(step.unit, self._recipe.units)}"
             self._wrong((*step.place, "unit"), what)
         return self._units.get(step.unit, "")
@@ -242,9 +313,8 @@ class _Binder:
                 what = f"{step.phase} is hazardous, and {unit}.{tag} runs on when the engine falls silent"
                 self._wrong(place, f"{what}: give it a watchdog (on_silence in the plant file)")
 
-    def _arguments(self, step: Step, phase: type[Phase], scope: _Scope) -> dict[str, ArgumentValue]:
+    def _arguments(self, step: Step, phase: type[Phase]) -> dict[str, ArgumentValue]:
         known = {argument.name: argument for argument in phase.arguments}
-        before = len(self._mistakes.found)
         for name in step.arguments:
             if name not in known:
                 self._wrong((*step.place, "with", name), f"{step.phase} has no argument {name!r}{nearest(name, known)}")
@@ -255,17 +325,17 @@ class _Binder:
                 what = f"{step.phase} needs {name!r} ({argument.description}): write it under 'with:'"
                 self._wrong(step.place, what)
             else:
-                values[name] = self._value((*step.place, "with", name), argument, text, scope) if text else None
-        if len(self._mistakes.found) == before and (misfit := phase.misfit(values)):
+                values[name] = self._value((*step.place, "with", name), argument, text) if text else None
+        if set(values) == set(known) and (misfit := phase.misfit(values)):
             self._wrong(step.place, f"{step.phase}: {misfit}")
         return values
 
-    def _value(self, place: Place, argument: Argument, text: str, scope: _Scope) -> ArgumentValue:
+    def _value(self, place: Place, argument: Argument, text: str) -> ArgumentValue:
         match argument.kind:
             case ArgumentKind.NUMBER:
-                return self._number(place, argument, text, scope)
+                return self._number(place, argument, text)
             case ArgumentKind.CONDITION:
-                return self._condition(place, text, replace(scope, results={}))
+                return self._condition(place, text)
             case ArgumentKind.FLAG:
                 if text not in FLAGS:
                     self._not_among(place, argument, text, list(FLAGS))
@@ -279,11 +349,11 @@ class _Binder:
     def _not_among(self, place: Place, argument: Argument, text: str, choices: list[str]) -> None:
         self._wrong(place, f"{argument.name}: {text!r} is none of {', '.join(choices)}")
 
-    def _number(self, place: Place, argument: Argument, text: str, scope: _Scope) -> float | None:
-        line, column = self._mistakes.start(place)
-        with self._mistakes.at(place):
-            value = compile_value(text, scope.values, unit=argument.unit, line=line, column=column)
-            number = value.evaluate(_nothing).value
+    def _number(self, place: Place, argument: Argument, text: str) -> float | None:
+        line, column = self._recipe.document.place(place)
+        with self._at(place):
+            value = compile_value(text, self._scope, unit=argument.unit, line=line, column=column)
+            number = value.evaluate(lambda name: self._values[name]).value
             low, high = argument.low, argument.high
             if (low is not None and number < low) or (high is not None and number > high) or math.isnan(number):
                 limits = f"{'' if low is None else f'{low:g}'}..{'' if high is None else f'{high:g}'} {argument.unit}"
@@ -291,19 +361,33 @@ class _Binder:
             return number
         return None
 
-    def _readable(self, scope: _Scope) -> dict[str, Symbol]:
-        """What a condition may read."""
-        return {**scope.values, **self._tags, **scope.results}
-
-    def _condition(self, place: Place, text: str, scope: _Scope) -> Condition | None:
-        line, column = self._mistakes.start(place)
-        with self._mistakes.at(place):
-            return compile_condition(text, self._readable(scope), line=line, column=column)
+    def _condition(self, place: Place, text: str) -> Condition | None:
+        line, column = self._recipe.document.place(place)
+        with self._at(place):
+            constants = {name: Symbol(constant_name(self._values[name].value), s.unit) for name, s in
+                         self._scope.items()}  # fmt: skip
+            return compile_condition(text, constants | self._tags, line=line, column=column)
         return None
 
+    @contextmanager
+    def _at(self, place: Place) -> Iterator[None]:
+        """Mistakes of units and expressions become mistakes of the file."""
+        try:
+            yield
+        except ExpressionError as error:
+            file = self._recipe.document.file
+            for one in (error, *error.more):
+                self._mistakes.append(Mistake(file, one.line, one.column, one.message))
+        except UnitError as error:
+            self._wrong(place, str(error))
+
     def _wrong(self, place: Place, what: str) -> None:
-        self._mistakes.wrong(place, what)
+        self._mistakes.append(self._recipe.document.mistake(place, what))
 
 
-def _nothing(name: str) -> Reading:
-    raise LookupError(f"a constant does not read {name}")
+def _is_quantity(text: str) -> bool:
+    try:
+        parse_quantity(text)
+    except UnitError:
+        return False
+    return True

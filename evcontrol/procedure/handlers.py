@@ -1,178 +1,142 @@
-"""The exception handlers of a running batch: what each watches for, and what is done when it comes."""
+"""Exception handlers of a recipe: what a running batch does by itself when something happens.
+
+A handler acts when what it is for begins, and again only after that was over. It belongs to an element and looks while
+that runs; the innermost handler of a failure acts for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Final
 
 from evcontrol.clock import NS
 from evcontrol.expression import Condition
-from evcontrol.journal.events import ENGINE, Kind, Origin
+from evcontrol.journal.events import ENGINE, Kind
+from evcontrol.procedure.check import BoundHandler
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.element import Element
-from evcontrol.procedure.flow import Flow
-from evcontrol.procedure.handling import BoundHandler
-from evcontrol.procedure.prompts import Answer, Prompt, PromptBoard, PromptKind
+from evcontrol.procedure.prompts import Prompt, PromptBoard, PromptKind
+from evcontrol.procedure.recipe import GO_TO
 from evcontrol.procedure.states import Command, State
-from evcontrol.procedure.step import GO_ON, Action, Trigger
-from evcontrol.procedure.structure import NOT_IN_TURN
 
-
-class _Acts(Protocol):
-    """What a handler has the supervisor do."""
-
-    kick: asyncio.Event
-
-    def hold(self, reason: str, origin: Origin = ENGINE, at: Iterable[Element] = ...) -> None: ...
-
-    def command(self, element: Element, command: Command, origin: Origin, reason: str) -> None: ...
+CONTINUE: Final = "continue"
+Act = Callable[[Element, str, str], None]
+"""Does an action (``hold``, ``stop``, ``abort``, ``end``, ``go to NAME``) for an element, with the reason."""
 
 
 @dataclass(slots=True, eq=False)
 class _Watch:
-    """One handler at work; ``fired``: what it watches for came and has not gone since."""
+    """One handler of one element, with its memory."""
 
     element: Element
     number: int
-    bound: BoundHandler
+    handler: BoundHandler
     condition: Condition | None
     fired: bool = False
-    running_ns: int = 0
-    last_ns: int | None = None
-    question: asyncio.Task[Answer] | None = field(default=None)
-
-    @property
-    def told(self) -> str:
-        """What it watches for, in words."""
-        handler = self.bound.handler
-        return f"{handler.trigger.value.replace('_', ' ')} {handler.text}".strip()
+    asking: asyncio.Task[None] | None = field(default=None)
 
 
 class Handlers:
-    """Watches for the running elements of one batch; a handler acts once each time that its trigger comes."""
+    """The handlers of one batch; ``act`` is the supervisor's."""
 
-    def __init__(self, rooms: Rooms, batch: str, root: Element, board: PromptBoard, acts: _Acts, flow: Flow) -> None:
+    def __init__(self, rooms: Rooms, batch: str, root: Element, board: PromptBoard, act: Act) -> None:
         self._rooms = rooms
         self._batch = batch
         self._board = board
-        self._acts = acts
-        self._flow = flow
+        self._act = act
         self._watches = [
-            _Watch(element, number, bound, bound.condition.fresh() if bound.condition is not None else None)
+            _Watch(element, number, handler, None if handler.when is None else handler.when.fresh())
             for element in root.walk()
-            for number, bound in enumerate(element.bound.handlers, start=1)
+            for number, handler in enumerate(element.bound.handlers)
         ]
 
-    def look(self) -> None:
-        """Look at every trigger, and at the answers that were given; to be called at each scan."""
-        now = self._rooms.clock.now()
+    def evaluate(self) -> None:
+        """Look at everything that is watched; a stage of the supervisor, each scan."""
         for watch in self._watches:
-            if not watch.element.active:
-                self._forget(watch)
-                continue
-            self._take_answer(watch)
             if watch.element.state is not State.RUNNING:
-                watch.last_ns = None
+                self._rest(watch)
                 continue
-            due = self._is_due(watch, now)
-            if due and not watch.fired:
+            if watch.handler.failure:
+                continue
+            now = self._holds(watch)
+            if now and not watch.fired:
                 watch.fired = True
-                self._act(watch, watch.told)
-            else:
-                watch.fired = due
+                self._fire(watch, watch.handler.text)
+            elif not now:
+                watch.fired = False
 
-    def failed(self, element: Element, told: str) -> bool:
-        """Whether a handler, of the phase itself or above, takes a phase's failure upon itself."""
-        above: Element | None = element
-        while above is not None:
+    def failed(self, element: Element, why: str) -> bool:
+        """A phase failed; whether a handler of it or of what it stands in takes that over."""
+        at: Element | None = element
+        while at is not None:
             for watch in self._watches:
-                if watch.element is above and watch.bound.handler.trigger is Trigger.PHASE_FAILURE:
-                    if watch.bound.handler.action is Action.ASK:
-                        self._acts.hold(f"{element.path}: {told}", at=[element])
-                    self._act(watch, f"{element.path}: {told}")
+                if watch.element is at and watch.handler.failure:
+                    if watch.handler.ask:
+                        self._act(at, "hold", why)
+                    self._fire(watch, why)
                     return True
-            above = above.parent
+            at = at.parent
         return False
 
     async def close(self) -> None:
-        """Withdraw the open questions."""
-        open_ones = [watch.question for watch in self._watches if watch.question is not None]
-        for question in open_ones:
-            question.cancel()
-        await asyncio.gather(*open_ones, return_exceptions=True)
+        """Withdraw the questions."""
+        tasks = [watch.asking for watch in self._watches if watch.asking is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _is_due(self, watch: _Watch, now: int) -> bool:
-        match watch.bound.handler.trigger:
-            case Trigger.ALARM:
-                return self._rooms.alarm_active(watch.bound.alarm)
-            case Trigger.TIMEOUT:
-                watch.running_ns += now - watch.last_ns if watch.last_ns is not None else 0
-                watch.last_ns = now
-                return watch.running_ns >= watch.bound.timeout_s * NS
-            case Trigger.BAD_QUALITY | Trigger.WHEN if watch.condition is not None:
-                return watch.condition.update(self._flow.reading, now) is True
-        return False
-
-    def _act(self, watch: _Watch, why: str) -> None:
-        handler = watch.bound.handler
-        if handler.action is Action.ASK:
-            self._ask(watch, why)
-        else:
-            self._do(watch.element, handler.argument if handler.action is Action.GO_TO else handler.action.value, why)
-
-    def _do(self, element: Element, what: str, why: str) -> None:
-        """``what`` is hold, stop, abort, go on, or the name of a later step."""
-        match what:
-            case "hold":
-                self._acts.hold(f"{element.path}: {why}", at=[element])
-            case "stop" | "abort":
-                self._acts.command(element, Command(what), ENGINE, why)
-            case _ if what != GO_ON:
-                self._go_to(element, what, why)
-
-    def _go_to(self, element: Element, target: str, why: str) -> None:
-        """Stop what stands before the target in its group, and pass over what lies between."""
-        leaving = element
-        while (group := leaving.parent) is not None:
-            later = group.children[group.children.index(leaving) + 1 :] if group.level not in NOT_IN_TURN else []
-            names = [step.bound.step.name for step in later]
-            if target in names:
-                self._flow.pass_over(group, later[: names.index(target)])
-                leaving.accepted = True
-                self._acts.command(leaving, Command.STOP, ENGINE, f"{why}: go to {target}")
-                return
-            leaving = group
-
-    def _ask(self, watch: _Watch, why: str) -> None:
-        if watch.question is not None:
-            return
-        handler, path = watch.bound.handler, watch.element.path
-        key = f"handler {watch.number}"
-        text = f"{handler.argument} ({why})"
-        prompt = Prompt(
-            f"{path}:{key}", path, PromptKind.CHOICE, text, choices=handler.choices, opened=self._rooms.clock.now()
-        )
-        body = {
-            "prompt": prompt.id, "kind": prompt.kind, "text": text, "unit": "",
-            "low": None, "high": None, "choices": list(prompt.choices), "meaning": "",
-        }  # fmt: skip
-        self._rooms.journal.append(Kind.PROMPT_OPENED, ENGINE, body, batch=self._batch, path=path)
-        watch.question = asyncio.create_task(self._board.ask(prompt))
-        watch.question.add_done_callback(lambda _: self._acts.kick.set())
-
-    def _take_answer(self, watch: _Watch) -> None:
-        question = watch.question
-        if question is not None and question.done():
-            watch.question = None
-            self._do(watch.element, str(question.result()), f"the answer to {watch.bound.handler.argument!r}")
-
-    @staticmethod
-    def _forget(watch: _Watch) -> None:
-        """Begin anew; a question that nobody answered in time is withdrawn."""
-        if watch.question is not None:
-            watch.question.cancel()
-        watch.question, watch.fired, watch.running_ns, watch.last_ns = None, False, 0, None
+    def _holds(self, watch: _Watch) -> bool:
+        handler, element, now = watch.handler, watch.element, self._rooms.clock.now()
         if watch.condition is not None:
-            watch.condition = watch.condition.fresh()
+            # What is not known is not so: a handler for that asks for bad_quality.
+            return bool(watch.condition.update(self._rooms.image.reading, now))
+        if handler.alarm:
+            return self._rooms.alarm_active(handler.alarm)
+        if not element.began:
+            element.began = now
+        return now - element.began >= handler.timeout_s * NS
+
+    def _rest(self, watch: _Watch) -> None:
+        """Of what does not run nothing is watched; a question about it is withdrawn, but not one about a failure."""
+        if watch.element.state is State.IDLE:
+            watch.fired = False
+        if watch.condition is not None and watch.handler.when is not None and not watch.element.active:
+            watch.condition = watch.handler.when.fresh()
+        if watch.asking is not None and not watch.handler.failure:
+            watch.asking.cancel()
+            watch.asking, watch.fired = None, False
+
+    def _fire(self, watch: _Watch, why: str) -> None:
+        handler, path = watch.handler, watch.element.path or "the procedure"
+        reason = f"{path}: {why}"
+        if not handler.ask:
+            self._act(watch.element, handler.action, reason)
+        elif watch.asking is None or watch.asking.done():
+            watch.asking = asyncio.create_task(self._ask(watch, reason), name=f"{self._batch} {path} asks")
+
+    async def _ask(self, watch: _Watch, reason: str) -> None:
+        element, handler = watch.element, watch.handler
+        prompt = Prompt(
+            f"{element.path}:handler {watch.number + 1}", element.path, PromptKind.CHOICE,
+            f"{handler.ask} ({reason})", choices=tuple(handler.choices), opened=self._rooms.clock.now(),
+        )  # fmt: skip
+        body: dict[str, Any] = {
+            "prompt": prompt.id, "kind": prompt.kind, "text": prompt.text, "unit": "", "low": None, "high": None,
+            "choices": list(prompt.choices), "meaning": "",
+        }  # fmt: skip
+        self._rooms.journal.append(Kind.PROMPT_OPENED, ENGINE, body, batch=self._batch, path=element.path)
+        answer = str(await self._board.ask(prompt))
+        action = handler.choices[answer]
+        if action != CONTINUE:
+            self._act(element, action, f"{reason}; answered: {answer}")
+
+
+def target_of(action: str) -> str:
+    """The step that an action goes on with; empty for any other."""
+    return action.removeprefix(GO_TO) if action.startswith(GO_TO) else ""
+
+
+COMMANDS: Final = {"stop": Command.STOP, "abort": Command.ABORT}
+"""Actions that end the whole batch."""

@@ -44,8 +44,6 @@ def status(element: Element) -> ElementStatus:
         waiting = element.context.waiting if works else element.reason
     elif element.parent is None and element.state is not State.RUNNING:
         waiting = element.reason
-    elif element.passed_over:
-        waiting = "passed over"
     return ElementStatus(element.path, element.level.value, element.state.value, waiting, list(commands))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from evcontrol.expression import ExpressionError, Symbol, compile_condition, com
 from evcontrol.expression.grammar import DEEPEST, LONGEST
 from evcontrol.expression.model import NUMBER_FUNCTIONS, TEST_FUNCTIONS
 from evcontrol.plant.load import load_plant
-from evcontrol.procedure import recipe_file
+from evcontrol.procedure import recipe
 from evcontrol.procedure.context import TOLERANCE_S
 from evcontrol.procedure.phase import Argument, phase_types
 from evcontrol.units import compatible
@@ -70,6 +71,13 @@ def test_what_a_phase_needs_of_its_unit_is_told(name: str) -> None:
     assert needs in text
 
 
+def test_how_long_an_outage_each_phase_bears_is_told() -> None:
+    told = {
+        name: float(hours) for names, hours in rows(chapter("## Phases"))[1:4] for name in re.findall(r"`(\w+)`", names)
+    }
+    assert told == {name: kind.bears_outage_h for name, kind in SHIPPED.items() if math.isfinite(kind.bears_outage_h)}
+
+
 def test_every_result_of_a_phase_is_named() -> None:
     words = {"product, by balance and hold-up": "product", "left in the circuit": "left in the circuit"}
     for name, kind in SHIPPED.items():
@@ -80,31 +88,16 @@ def test_every_result_of_a_phase_is_named() -> None:
             assert told.lower().split()[0] in chapter(f"### {name}").lower(), (name, result)
 
 
-def test_every_result_that_conditions_may_read_is_put_down_in_its_unit() -> None:
-    for name, kind in SHIPPED.items():
-        text = (ROOT / Path(*kind.__module__.split(".")).with_suffix(".py")).read_text(encoding="utf-8")
-        text += (ROOT / "evcontrol" / "phases" / "permeability.py").read_text(encoding="utf-8")
-        for result, unit in kind.results.items():
-            put_down = rf'\.result\("{result}", .*' + (f', "{unit}"\\)' if unit else r"\)")
-            assert re.search(put_down, text), (name, result)
-
-
 def test_every_key_of_the_file_is_told_and_no_other() -> None:
     tables = chapter("## The file").split("\n| Key ")[1:]
-    models: list[type[BaseModel]] = [
-        recipe_file.RecipeFile,
-        recipe_file.ParameterSection,
-        recipe_file.OperationSection,
-        recipe_file.StepSection,
-        recipe_file.HandlerSection,
-    ]
+    models: list[type[BaseModel]] = [recipe._RecipeFile, recipe._Parameter, recipe._Step]
     for table, model in zip(tables, models, strict=True):
         told = {
             key for line in re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE) for key in re.findall(r"`(\w+)`", line)
         }
         assert told == {field.alias or name for name, field in model.model_fields.items()}
     required = {line[0].strip("`") for line in rows(chapter("## The file")) if line[1:2] == ["required"]}
-    fields = [(name, field) for model in models[:3] for name, field in model.model_fields.items()]
+    fields = [(name, field) for model in models[:2] for name, field in model.model_fields.items()]
     assert required == {name for name, field in fields if field.is_required()}
 
 

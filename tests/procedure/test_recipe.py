@@ -45,7 +45,7 @@ def test_the_hash_is_that_of_the_text() -> None:
         ("  - operation: x\n    steps: [{phase: load}]\n", "outside a unit_procedure"),
         ("  - unit_procedure: x\n", "has no steps"),
         ("  - phase: load\n    steps: [{phase: load}]\n", "a phase has no steps"),
-        ("  - parallel: x\n    with: {a: 1}\n    steps: [{phase: load}]\n", "takes 'with:', not a parallel"),
+        ("  - parallel: x\n    with: {a: 1}\n    steps: [{phase: load}]\n", "only a phase takes 'with:'"),
         ("  - phase: load\n  - phase: load\n", "two steps here are called 'load'"),
         ("  - phase: Load me\n", "string should match pattern"),
         ("  - phase: load\n    wth: {}\n", "did you mean 'with'"),
