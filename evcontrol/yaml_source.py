@@ -77,6 +77,7 @@ class Document:
         try:
             loader = YAML(typ="safe", pure=True)
             loader.allow_duplicate_keys = False
+            loader.composer.warn_double_anchors = False  # an anchor is refused below, and once is enough
             node = loader.compose(text)
             return None if node is None else self._value(loader, node, (), set())
         except SourceError:
@@ -143,6 +144,8 @@ def _words(error: Any, model: type[BaseModel]) -> str:
         return f"unknown key {key!r}{nearest(key, _keys(model, location[:-1]))}"
     if error["type"] == "missing":
         return f"{key!r} is missing"
+    if not location:
+        return "the file is a mapping: keys with values behind them"
     message = error["msg"].removeprefix("Value error, ")
     return f"{key}: {message[:1].lower()}{message[1:]}" if isinstance(key, str) else str(message)
 

@@ -16,8 +16,7 @@ from evcontrol.plant.influx import read_section
 from evcontrol.plant.load import load_plant, parse_plant
 from evcontrol.plant.model import Plant
 from evcontrol.plant.silence import WORDS, running_on, silences
-from evcontrol.procedure.check import bind
-from evcontrol.procedure.recipe import parse_recipe
+from evcontrol.procedure.check import mistakes_of
 from evcontrol.yaml_source import Document, Mistake, SourceError
 
 
@@ -95,8 +94,8 @@ def _check(file: Path, plant: Path) -> None:
     data = Document(text, str(file)).data
     keys = data.keys() if isinstance(data, dict) else ()
     if "recipe" in keys:
-        recipe = parse_recipe(text, str(file))
-        bind(recipe, _plant(plant))
+        if found := mistakes_of(text, str(file), _plant(plant)):
+            raise SourceError(found)
     elif "devices" in keys:
         parse_plant(text, str(file))
     elif list(keys) == ["influxdb"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeVar
@@ -89,6 +90,7 @@ class Checker:
                 return self._state_comparison(node)
             case Comparison():
                 operands = self._same_unit(node.operands)
+                _refuse_beyond(node, operands)
                 written = [parse(operand.unit) for operand in node.operands if isinstance(operand, Number)]
                 return Compared(operands, node.operators, node, shown=next(iter(written), operands[0].unit))
             case Logic():
@@ -249,6 +251,18 @@ def _each(check: Callable[[A], B], items: Iterable[A]) -> list[B]:
     if mistakes:
         raise MistakeError(mistakes[0].message, mistakes[0].at, tuple(mistakes[1:]))
     return done
+
+
+def _refuse_beyond(node: Comparison, operands: tuple[Numeric, ...]) -> None:
+    """Refuse a number that a name is compared with and can never read."""
+    pairs = list(zip(node.operands, operands, strict=True))
+    for (left, one), (right, other) in itertools.pairwise(pairs):
+        for name, read, at, number in ((left, one, right, other), (right, other, left, one)):
+            if not isinstance(read, Read) or not isinstance(number, Constant):
+                continue
+            symbol = read.symbol
+            if not symbol.low <= number.value <= symbol.high:
+                raise MistakeError(wording.beyond(name, symbol, number.value), at.at)
 
 
 def _only_argument(node: Call) -> Node:

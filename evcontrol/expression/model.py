@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import Final, NamedTuple, TypeAlias
 
 from evcontrol.expression.syntax import Comparison, HeldFor
@@ -14,12 +15,15 @@ from evcontrol.units import Unit
 class Symbol:
     """What a name in a scope stands for: its unit, and the labels of a discrete or enumerated one by code.
 
-    ``name`` is what a :data:`Resolve` is asked for; a scope may list a symbol under another name.
+    ``name`` is what a :data:`Resolve` is asked for; a scope may list a symbol under another name. With ``low`` and
+    ``high``, what it can read at all, a comparison with a number beyond them is refused.
     """
 
     name: str
     unit: str
     labels: tuple[str, ...] = ()
+    low: float = -inf
+    high: float = inf
 
 
 class Reading(NamedTuple):

@@ -30,6 +30,12 @@ def unknown_label(text: str, symbol: Symbol) -> str:
     return f"{text} is no label of {symbol.name} ({labels}){_did_you_mean(text, symbol.labels)}"
 
 
+def beyond(name: Node, symbol: Symbol, value: float) -> str:
+    """A number that a name is compared with and can never read."""
+    span = f"{number_text(symbol.low)} to {number_text(symbol.high)} {symbol.unit}".rstrip()
+    return f"{write(name)} reads {span}, and never comes past {f'{number_text(value)} {symbol.unit}'.rstrip()}"
+
+
 def compare_state(symbol: Symbol) -> str:
     """A state that is not compared with one of its labels."""
     first = symbol.labels[0]

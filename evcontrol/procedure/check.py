@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evcontrol.acquisition.image import constant_name
 from evcontrol.expression import Condition, ExpressionError, Reading, Symbol, compile_condition, compile_value
 from evcontrol.plant.model import OnSilence, Plant
+from evcontrol.procedure import conflicts
 from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, UnknownPhaseError, phase_type, phase_types
-from evcontrol.procedure.recipe import GO_TO, MOST_PASSES, HandlerSpec, Level, Recipe, Step
+from evcontrol.procedure.recipe import GO_TO, MOST_PASSES, HandlerSpec, Level, Recipe, Step, read_recipe
 from evcontrol.quality import GOOD
 from evcontrol.units import UnitError, parse_quantity
 from evcontrol.yaml_source import Mistake, SourceError, nearest
@@ -91,6 +92,19 @@ def bind(
     return _Binder(recipe, plant, given or {}, units or {}, busy).bind()
 
 
+def mistakes_of(text: str, file: str, plant: Plant) -> list[Mistake]:
+    """Every mistake of a recipe on a plant, in its structure and in what it says, in the order of the file."""
+    try:
+        recipe, found = read_recipe(text, file)
+    except SourceError as error:
+        return error.mistakes
+    try:
+        bind(recipe, plant)
+    except SourceError as error:
+        found = [*found, *error.mistakes]
+    return SourceError(found).mistakes
+
+
 class _Binder:
     def __init__(
         self,
@@ -106,6 +120,7 @@ class _Binder:
         self._wanted = wanted
         self._busy = busy
         self._mistakes: list[Mistake] = []
+        self._unknown_units: set[str] = set()
         self._units: dict[str, str] = {}
         self._values: dict[str, Reading] = {}
         self._scope: dict[str, Symbol] = {}
@@ -134,7 +149,9 @@ class _Binder:
             self._units[name] = free[0]
             for tag, symbol in self._plant.symbols.items():
                 if self._plant.unit_of(tag) == free[0]:
-                    self._tags[f"{name}.{tag.partition('.')[2]}"] = symbol
+                    limits = self._plant.tags[tag]
+                    bounded = symbol if symbol.labels else replace(symbol, low=limits.low, high=limits.high)
+                    self._tags[f"{name}.{tag.partition('.')[2]}"] = bounded
 
     def _parameters(self) -> dict[str, str]:
         for name in self._given:
@@ -165,6 +182,8 @@ class _Binder:
         when = self._condition((*step.place, "when"), step.when) if step.when else None
         key = "until" if step.level is Level.LOOP else "if"
         condition = self._condition((*step.place, key), step.condition) if step.condition else None
+        if step.condition and step.level is not Level.LOOP and (late := conflicts.needs_time(step.condition)):
+            self._wrong((*step.place, key), f"a choice is decided in one moment: {late} cannot be true then")
         outer = dict(self._values), dict(self._scope)
         self._take_given(step)
         phase = self._phase(step, unit) if step.level is Level.PHASE else None
@@ -256,13 +275,8 @@ class _Binder:
 
     def _share_no_unit(self, step: Step) -> None:
         """Steps that run at once must not command one unit."""
-        users: dict[str, str] = {}
-        for child in step.steps:
-            for unit in sorted({s.unit for s in child.walk() if s.unit and self._commands(s)}):
-                if unit in users:
-                    what = f"{users[unit]!r} and {child.name!r} both command {unit!r}, and they run at once"
-                    self._wrong(child.place, what)
-                users.setdefault(unit, child.name)
+        for place, what in conflicts.shared_units(step, self._commands):
+            self._wrong(place, what)
 
     @staticmethod
     def _commands(step: Step) -> bool:
@@ -274,7 +288,8 @@ class _Binder:
     def _unit_of(self, step: Step) -> str:
         if not step.unit:
             return ""
-        if step.unit not in self._recipe.units:
+        if step.unit not in self._recipe.units and step.unit not in self._unknown_units:
+            self._unknown_units.add(step.unit)
             what = f"unit {step.unit!r} is not among the recipe's units{nearest(step.unit, self._recipe.units)}"
             self._wrong((*step.place, "unit"), what)
         return self._units.get(step.unit, "")
@@ -315,6 +330,7 @@ class _Binder:
 
     def _arguments(self, step: Step, phase: type[Phase]) -> dict[str, ArgumentValue]:
         known = {argument.name: argument for argument in phase.arguments}
+        before = len(self._mistakes)
         for name in step.arguments:
             if name not in known:
                 self._wrong((*step.place, "with", name), f"{step.phase} has no argument {name!r}{nearest(name, known)}")
@@ -326,7 +342,7 @@ class _Binder:
                 self._wrong(step.place, what)
             else:
                 values[name] = self._value((*step.place, "with", name), argument, text) if text else None
-        if set(values) == set(known) and (misfit := phase.misfit(values)):
+        if len(self._mistakes) == before and (misfit := phase.misfit(values)):
             self._wrong(step.place, f"{step.phase}: {misfit}")
         return values
 

@@ -152,6 +152,17 @@ def load_recipe(path: Path) -> Recipe:
 
 def parse_recipe(text: str, file: str) -> Recipe:
     """The recipe in ``text``; ``file`` is named in mistakes. Raises SourceError."""
+    recipe, mistakes = read_recipe(text, file)
+    if mistakes:
+        raise SourceError(mistakes)
+    return recipe
+
+
+def read_recipe(text: str, file: str) -> tuple[Recipe, list[Mistake]]:
+    """The recipe in ``text`` as far as it can be made out, and the mistakes in the structure of its procedure.
+
+    Raises SourceError when keys and values are wrong already.
+    """
     document = Document(text, file)
     section = document.validated(_RecipeFile, document.data)
     mistakes: list[Mistake] = []
@@ -165,15 +176,15 @@ def parse_recipe(text: str, file: str) -> Recipe:
     for step in steps:
         if step.level is Level.OPERATION:
             mistakes.append(document.mistake(step.place, f"operation {step.name!r} stands outside a unit_procedure"))
+    for name in section.operations.keys() - builder.used:
+        mistakes.append(document.mistake(("operations", name), f"operation {name!r} is never used"))
     if not steps:
         mistakes.append(document.mistake(("procedure",), "the procedure has no steps"))
-    if mistakes:
-        raise SourceError(mistakes)
     parameters = {
         name: ParameterSpec(name, p.value, p.low, p.high, p.description, ("parameters", name), p.live)
         for name, p in section.parameters.items()
     }
-    return Recipe(
+    recipe = Recipe(
         name=section.recipe,
         version=section.version,
         product=section.product,
@@ -186,6 +197,7 @@ def parse_recipe(text: str, file: str) -> Recipe:
         hash=hashlib.sha256(text.encode()).hexdigest(),
         document=document,
     )
+    return recipe, mistakes
 
 
 class _Section(BaseModel):
@@ -289,6 +301,7 @@ class _Builder:
         self._operations = operations
         self._mistakes = mistakes
         self._using: list[str] = []
+        self.used: set[str] = set()
 
     def steps(self, sections: list[_Step], place: Place, above: str, unit: str) -> Iterator[Step]:
         """The steps of a list, in its order."""
@@ -386,6 +399,7 @@ class _Builder:
             self._wrong((*here, "steps"), f"the steps of {used!r} stand under 'operations:', and none here")
         place = ("operations", used)
         self._using.append(used)
+        self.used.add(used)
         below = tuple(self.steps(operation.steps, (*place, "steps"), path, unit))
         self._using.pop()
         for step in below:
@@ -424,6 +438,12 @@ class _Builder:
             self._wrong((*here, "times"), "a loop has either 'until:' or 'times:'")
 
     def _check_branches(self, branches: tuple[Step, ...]) -> None:
+        conditions: set[str] = set()
+        for step in branches:
+            condition = " ".join(step.condition.split())
+            if condition and condition in conditions:
+                self._wrong(step.place, f"{step.name!r} is never reached: a branch before it has the same condition")
+            conditions.add(condition)
         for step in branches[:-1]:
             if not step.condition:
                 self._wrong(step.place, f"{step.name!r} is always chosen, and no branch after it is ever reached: "
