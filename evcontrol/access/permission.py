@@ -20,6 +20,7 @@ class Permission(StrEnum):
     DISABLE = "disable"  # alarms: out of service
     RESET = "reset"  # tripped interlocks
     BYPASS = "bypass"  # interlocks, for a limited time, with a signature
+    FORCE = "force"  # values in place of readings, for tests
     SIGN = "sign"
     ADMINISTER = "administer"  # people
 
@@ -48,6 +49,7 @@ ROLES: Final[Mapping[str, frozenset[Permission]]] = MappingProxyType(
                 Permission.SHELVE,
                 Permission.ADJUST,
                 Permission.RESET,
+                Permission.FORCE,
             }
         ),
         # Who hands out access has none to the process by that.

@@ -273,6 +273,14 @@ class TagCommand(Message):
     reason: Reason
 
 
+class ForceRequest(Message):
+    """A value in place of what is read of a tag, in its unit, for so many seconds of process time."""
+
+    value: FiniteFloat
+    duration_s: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    reason: Reason
+
+
 class CommandReply(Message):
     """How a command ended: ``confirmed``, ``rejected`` or ``unknown``; and what was read back."""
 
