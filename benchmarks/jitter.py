@@ -113,6 +113,8 @@ def measure(data: Path, mode: str, burners: int, seconds: float, nice: int) -> N
           f"{100 * good:.0f} % Good")  # fmt: skip
     print(f"    scans      {figures(scans)}; it says p99 {scan_p99[-1]:.1f}")
     print(f"    loops      {figures(loops)}; it says p99 {loop_p99[-1]:.1f}")
+    intervals = np.abs(np.diff(columns["SYS.SCAN_LATE"].t) / 1e6 - 1e3 * SCAN_S)
+    print(f"    intervals  {figures(intervals)} beside {1e3 * SCAN_S:g}")
     print(f"    bare timer {figures(bare)}")
 
 

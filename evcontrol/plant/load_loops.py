@@ -13,6 +13,9 @@ from evcontrol.yaml_source import nearest
 Wrong = Callable[[tuple[str | int, ...], str], None]
 MODES = ("off", "starting", "automatic", "cascade", "failed", "tracking")
 """Labels of a tag that shows a loop's mode."""
+SATURATED = ("no", "high", "low")
+"""Labels of a tag that shows which limit holds a loop's output back: by ``saturated`` of its state, 0, 1 or -1."""
+_LABELLED = (("_MODE", MODES), ("_SAT", SATURATED))
 _ORDERED = (("setpoint_low", "setpoint_high"), ("output_low", "output_high"))
 
 
@@ -23,9 +26,9 @@ def make_loops(
     specs = {name: _spec(name, section, tags, writes, sections, wrong) for name, section in sections.items()}
     for name, spec in specs.items():
         _check_cascade(name, spec, specs, wrong)
-        mode = f"{name}_MODE"
-        if mode in tags and tags[mode].labels != MODES:
-            wrong(("tags", mode), f"{mode}: kind enum, labels [{', '.join(MODES)}]")
+        for end, labels in _LABELLED:
+            if (tag := f"{name}{end}") in tags and tags[tag].labels != labels:
+                wrong(("tags", tag), f"{tag}: kind enum, labels [{', '.join(labels)}]")
     return specs
 
 

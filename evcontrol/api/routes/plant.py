@@ -45,6 +45,14 @@ async def command_tag(tag: str, body: TagCommand, signed: Commander, desk: TheDe
     )
 
 
+@router.post("/tags/{tag}/hand-back", status_code=204)
+async def hand_back_tag(tag: str, body: WithReason, signed: Commander, desk: TheDesk) -> None:
+    """Give a tag back to the loop or phase that it was taken from by a command by hand."""
+    _known("tag", tag, tag in desk.engine.plant.writes)
+    desk.engine.gate.hand_back(tag, signed.origin, body.reason)
+    await desk.engine.journal.flush()
+
+
 @router.post("/tags/{tag}/force", status_code=204)
 async def force_tag(tag: str, body: ForceRequest, signed: Tester, desk: TheDesk) -> None:
     """Put a value in place of what is read, for a time; on real equipment not beside a batch."""
