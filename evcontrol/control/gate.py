@@ -153,6 +153,10 @@ class Gate:
         self._modulator.drop([tag])
         self._owners.release_loops([tag], "the loop stopped")
 
+    def safe_value(self, tag: str) -> float | None:
+        """Where a tag is safe for what the vessel of its unit holds now; None when the safe state leaves it alone."""
+        return self._field.safe_values(self._plant.unit_of(tag)).get(tag)
+
     def modulate(self, tag: str, value: float, loop: str) -> None:
         """Keep a loop's output for the next flush, held to the tag's range; ignored unless the loop owns the tag."""
         spec = self._plant.writes[tag]

@@ -144,8 +144,7 @@ class Loops:
         elif not _usable(pv) or not _usable(wild):
             bad, reading = (spec.pv, pv) if not _usable(pv) else (spec.ratio_of, wild)
             self._enter(it, LoopMode.FAILED, f"{bad} {quality_text(reading.quality)}")
-            if spec.on_bad is FailureAction.VALUE:
-                self._give(it, spec.on_bad_value)
+            self._fail(it)
         elif not _usable(actual):
             self._enter(it, LoopMode.FAILED, f"{spec.drives} {quality_text(actual.quality)}")
         elif not it.runs:
@@ -157,6 +156,15 @@ class Loops:
             it.advance(self._target(it, wild.value), step)
             low, high = self._limits(it)
             self._give(it, it.pid.update(pv.value, it.working, step, low, high))
+
+    def _fail(self, it: Loop) -> None:
+        """Take the failure action; a loop that freezes gives nothing."""
+        if it.spec.on_bad is FailureAction.VALUE:
+            self._give(it, it.spec.on_bad_value)
+        elif it.spec.on_bad is FailureAction.SAFE:
+            for tag in it.spec.actuators:
+                if (value := self._gate.safe_value(tag)) is not None:
+                    self._gate.modulate(tag, value, it.spec.name)
 
     # -- setpoints and outputs ---------------------------------------------------------------------------------------
 

@@ -175,6 +175,13 @@ def test_a_bad_process_value_sends_the_failure_value_at_once(bench: MakeBench) -
     assert it.state.output is None
 
 
+def test_a_loop_that_fails_to_safe_sends_the_safe_value_and_goes_on_from_there(bench: MakeBench) -> None:
+    it = started(bench(replace(SPEC, on_bad=FailureAction.SAFE, on_bad_value=0.0)))
+    assert [it.step(BAD) for _ in range(3)] == [100.0, 100.0, 100.0]
+    assert it.state.mode is LoopMode.FAILED
+    assert it.step(5.0) == 100.0
+
+
 def test_a_frozen_loop_keeps_its_last_output_and_goes_on_without_a_bump(bench: MakeBench) -> None:
     it = started(bench(replace(SPEC, on_bad=FailureAction.FREEZE)))
     last = it.step(6.0)
