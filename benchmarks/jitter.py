@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -73,17 +72,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--modes", nargs="*", default=["read", "subscribe"])
-    parser.add_argument("--nice", type=int, default=0, help="priority of the engine's event loop and of the bare timer")
     parser.add_argument("--busy", nargs="*", type=int, default=[0, 1, 2], help="processes that use whatever they get")
     arguments = parser.parse_args()
     print(f"{TAGS} tags, {LOOPS} loops, a scan every {1000 * SCAN_S:g} ms for {arguments.seconds:g} s; lateness in ms")
     for mode in arguments.modes:
         for burners in arguments.busy:
             with tempfile.TemporaryDirectory(prefix="evcontrol-bench-") as directory, busy(burners):
-                measure(Path(directory), mode, burners, arguments.seconds, arguments.nice)
+                measure(Path(directory), mode, burners, arguments.seconds)
 
 
-def measure(data: Path, mode: str, burners: int, seconds: float, nice: int) -> None:
+def measure(data: Path, mode: str, burners: int, seconds: float) -> None:
     """One run of an engine, and a bare timer beside it."""
     People(data / "people.json", LiveClock()).add(USER, "A Benchmark", ["operator"], PASSWORD)
     many = (f"many={TAGS - LOOPS}", f"still={LOOPS}", f"every={CHANGES_EVERY_S}")
@@ -93,11 +91,9 @@ def measure(data: Path, mode: str, burners: int, seconds: float, nice: int) -> N
         assert server.stdout is not None
         plant = data / "plant.yaml"
         plant.write_text(plant_text(int(server.stdout.readline()), mode), encoding="utf-8")
-        with child("serve", str(plant), "--data", str(data), "--listen", "127.0.0.1:0", "--until-eof") as engine:
+        with child("serve", str(plant), "--data", str(data), "--listen", "127.0.0.1:0", "--until-eof"):
             wait_for(data / "run" / "endpoint.json")
             asyncio.run(start_loops(data))
-            for process in (engine.pid, os.getpid()):
-                os.setpriority(os.PRIO_PROCESS, process, nice)
             time.sleep(SETTLE_S)  # noqa: TID251  (the start is not measured)
             begun = time.time_ns()
             bare = asyncio.run(timer(seconds))

@@ -28,6 +28,7 @@ from evcontrol.alarms.alarms import Alarms
 from evcontrol.alarms.service import AlarmService
 from evcontrol.alarms.states import AlarmStatus
 from evcontrol.batch.batches import Batches
+from evcontrol.batch.steer import BatchSteering
 from evcontrol.clock import NS, Clock, ClockKind, ScaledClock, VirtualClock
 from evcontrol.control.bypass import BypassService
 from evcontrol.control.expiry import Expiry
@@ -111,10 +112,12 @@ class Engine:
         self.bypasses = BypassService(self.interlocks, self.people, self.journal, clock)
         self.expiry = Expiry(self.image, plant.expiries, self.view.tag_times)
         rooms = Rooms(
-            plant, self.image, self.journal, self.gate, self.loops, clock, self.scanner.next_scan, self.view
+            plant, self.image, self.journal, self.gate, self.loops, clock, self.scanner.next_scan, self.view,
+            self.alarms.is_active,
         )  # fmt: skip
         self.batches = Batches(rooms, self.interlocks, self.blockers, data / "history")
         self.forced = ForcedValues(plant, self.journal, clock, lambda: [run.id for run in self.batches.active()])
+        self.steering = BatchSteering(self.batches, self.people, rooms)
         self._standstill = Standstill(clock)
         self._scan_lateness, self._loop_lateness = Lateness(), Lateness()
         self._loops_late_ms = 0.0
@@ -502,7 +505,7 @@ class Engine:
                 self.interlocks.restore_bypass(name, bypass.until, bypass.by, bypass.reason)
         for name, alarm in self.view.alarms.items():
             if name in self.plant.alarms:
-                self.alarms.restore(name, AlarmStatus(alarm.state), alarm.since, alarm.until)
+                self.alarms.restore(name, AlarmStatus(alarm.state), alarm.since, alarm.until, first_out=alarm.first_out)
         for name, changed in list(self.view.setpoints.items()):
             if name in self.plant.alarms:
                 self.alarms.restore_setpoint(name, changed.value, changed.configured)

@@ -31,7 +31,6 @@ class Alarms(View):
                 Column("Since (UTC)", 23),
                 Column("Alarm", 30),
                 Column("What", 40),
-                Column("If nobody acts", 40),
                 Column("What to do", 0),
             ],
         )
@@ -122,6 +121,9 @@ class Alarms(View):
         elif not why and not self.comment.text().strip():
             why = "A reason is needed"
         not_shelved = why or ("" if shelved else "Select a shelved alarm")
+        session = self.scene.session
+        if not why and chosen is not None and session is not None:
+            why = words.why_no_shelver(chosen, session.roles)
         if not why and chosen is not None and (shelved or not chosen.shelve_longest):
             why = "It is shelved already" if shelved else "The plant file does not allow to shelve this alarm"
         for push, reason in ((self.shelve, why), (self.unshelve, not_shelved)):
@@ -193,7 +195,6 @@ def _alarm_row(alarm: AlarmView) -> Row:
         when.moment(alarm.since),
         alarm.alarm,
         alarm.text,
-        alarm.consequence,
         alarm.corrective_action,
     )
     return Row(alarm.alarm, cells, "", f"{alarm.alarm}: {alarm.text}\n{words.about_alarm(alarm)}".strip())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from evcontrol.api.schema import AlarmView, ElementView, InterlockView, OwnerView
 from ui.theme import Tone
 
@@ -64,6 +66,13 @@ def about_alarm(alarm: AlarmView) -> str:
         ("What to do", alarm.corrective_action),
     )
     return "\n".join(f"{what}: {text}" for what, text in told if text)
+
+
+def why_no_shelver(alarm: AlarmView, roles: Sequence[str]) -> str:
+    """Why somebody with these roles may not shelve the alarm; empty when they may."""
+    if not alarm.shelve_by or set(alarm.shelve_by) & set(roles):
+        return ""
+    return f"Only {' or '.join(alarm.shelve_by)} may shelve this alarm"
 
 
 def is_put_aside(alarm: AlarmView) -> bool:

@@ -21,6 +21,7 @@ class Permission(StrEnum):
     RESET = "reset"  # tripped interlocks
     BYPASS = "bypass"  # interlocks, for a limited time, with a signature
     FORCE = "force"  # values in place of readings, for tests
+    STEER = "steer"  # jumps and live parameters of batches, with a signature
     SIGN = "sign"
     ADMINISTER = "administer"  # people
 
@@ -39,7 +40,8 @@ _OPERATOR: Final = frozenset(
 ROLES: Final[Mapping[str, frozenset[Permission]]] = MappingProxyType(
     {
         "operator": _OPERATOR,
-        "supervisor": _OPERATOR | {Permission.RESET, Permission.ADJUST, Permission.DISABLE, Permission.BYPASS},
+        "supervisor": _OPERATOR
+        | {Permission.RESET, Permission.ADJUST, Permission.DISABLE, Permission.BYPASS, Permission.STEER},
         "quality": frozenset({Permission.READ, Permission.SIGN}),
         "engineer": frozenset(
             {

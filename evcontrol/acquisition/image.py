@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 
@@ -41,7 +42,9 @@ class ProcessImage:
         return changed
 
     def reading(self, name: str) -> Reading:
-        """Value and quality of a tag by name; KeyError when there is no such tag."""
+        """Value and quality of a tag, or of a :func:`constant_name`; KeyError when there is no such tag."""
+        if name.startswith(_CONSTANT):
+            return Reading(float(name[1:]), GOOD)
         index = self.tags[name].index
         return Reading(float(self.value[index]), int(self.quality[index]))
 
@@ -98,3 +101,11 @@ class ProcessImage:
             return float(labels.index(text))
         except ValueError:
             raise ValueError(f"{name} has no label {text!r} (it has: {', '.join(labels)})") from None
+
+
+_CONSTANT: Final = "="
+
+
+def constant_name(value: float) -> str:
+    """The name under which a condition reads a fixed number beside tags (a recipe's parameter)."""
+    return f"{_CONSTANT}{value!r}"

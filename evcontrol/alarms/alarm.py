@@ -51,6 +51,7 @@ class Alarm:
             self.first_out = False
         return old
 
-    def restore(self, status: AlarmStatus, since: int, until: int) -> None:
+    def restore(self, status: AlarmStatus, since: int, until: int, *, first_out: bool) -> None:
         """Take over a state from before the engine was started."""
         self.status, self.since, self.until = status, since, until
+        self.first_out = first_out and status in ACTIVE

@@ -31,6 +31,7 @@ _CODES: Final = {status: code for code, status in enumerate(AlarmStatus)}
 _IS_ACTIVE: Final = np.array([status in ACTIVE for status in AlarmStatus])
 _STANDS: Final = np.array([status not in (AlarmStatus.NORMAL, AlarmStatus.SUPPRESSED) for status in AlarmStatus])
 _IS_SILENCED: Final = np.array([status in SILENCED for status in AlarmStatus])
+_NONE: Final = np.zeros(0, dtype=bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +71,23 @@ class Alarms:
         self._watch = Watch([alarm.spec for alarm in self._rows], plant.symbols, image)
         self._status = np.zeros(len(self._rows), dtype=np.int8)
         self._until = np.zeros(len(self._rows), dtype=np.int64)
+        self._shelved = False
+        """Whether any alarm is."""
         groups = {group: code for code, group in enumerate(dict.fromkeys(["", *(a.spec.group for a in self._rows)]))}
         self._group = np.array([groups[alarm.spec.group] for alarm in self._rows], dtype=np.int32)
         """Of each alarm; 0 for none."""
-        self._leading = [leading_tag(alarm.spec, self._watch.conditions.get(alarm.row)) for alarm in self._rows]
+        self._leading = [leading_tag(alarm.spec, self._watch.condition(alarm.row)) for alarm in self._rows]
+        self._touched = True
+        """Whether somebody changed a state since the last scan."""
         self._rate_alarms = [alarm for alarm in self._rows if isinstance(alarm.spec.test, RateTest)]
         self._owed: deque[Mapping[str, Any]] = deque()
 
     def evaluate(self, scan: Scan) -> None:
         """Look at every alarm's condition with the readings of this scan."""
-        self._watch.update(scan.t, round(self._clock.monotonic() * NS))
-        for row in np.flatnonzero(self._moves(scan.t)).tolist():
+        changed = self._watch.update(scan.t, round(self._clock.monotonic() * NS))
+        moved = self._moves(scan.t) if changed or self._touched or self._shelved else _NONE
+        self._touched = False
+        for row in np.flatnonzero(moved).tolist():
             alarm = self._rows[row]
             present, applies = bool(self._watch.present[row]), bool(self._watch.applies[row])
             for happened in alarm.happenings(scan.t, present=present, applies=applies):
@@ -196,11 +203,11 @@ class Alarms:
         """What an alarm looks at, with the present readings; KeyError for an unknown one."""
         return self._describe(self._alarms[name])
 
-    def restore(self, name: str, state: AlarmStatus, since: int, until: int = 0) -> None:
+    def restore(self, name: str, state: AlarmStatus, since: int, until: int = 0, *, first_out: bool = False) -> None:
         """Take over the state that the journal tells of before the engine ended; KeyError for an unknown alarm."""
         alarm = self._alarms[name]
-        alarm.restore(state, since, until)
-        self._watch.present[alarm.row] = state in ACTIVE
+        alarm.restore(state, since, until, first_out=first_out)
+        self._watch.restore(alarm.row, present=state in ACTIVE)
         self._note(alarm)
 
     def _do(self, alarm: Alarm, happening: Happening, origin: Origin, text: str, until: int = 0) -> None:
@@ -224,9 +231,11 @@ class Alarms:
     def _note(self, alarm: Alarm) -> None:
         """Keep the arrays as the alarm is."""
         self._status[alarm.row], self._until[alarm.row] = _CODES[alarm.status], alarm.until
+        self._shelved = bool((self._status == _CODES[AlarmStatus.SHELVED]).any())
+        self._touched = True
 
     def _describe(self, alarm: Alarm) -> str:
-        condition = self._watch.conditions.get(alarm.row) or self._words[alarm.row]
+        condition = self._watch.condition(alarm.row) or self._words[alarm.row]
         if condition is not None:
             return condition.describe(self._image.resolve)
         slope = self._watch.slope(alarm.row)

@@ -123,6 +123,8 @@ class Rates:
         self._beyond = _Beyond([test.deadband for test in tests])
         self._points: deque[tuple[int, FloatArray]] = deque()
         self._begun = np.zeros(len(tests), dtype=np.int64)
+        self._stands = False
+        """Whether the slope is that of the present points."""
         self.slope: FloatArray = np.full(len(tests), np.nan)
         """Of each tag at the last scan, in the unit of the setpoint."""
         self.setpoint = np.array([test.setpoint for test in tests])
@@ -136,7 +138,11 @@ class Rates:
             points.append((look.t, values))
             while points[0][0] < look.t - self._over:
                 points.popleft()
-            self.slope = self._slopes() * self._per_s
+            self._stands = False
+        if asleep.all():
+            return np.zeros(len(asleep), dtype=np.int8)
+        if not self._stands:
+            self.slope, self._stands = self._slopes() * self._per_s, True
         self.slope = np.where(np.isnan(values), np.nan, self.slope)
         return self._beyond.update(np.abs(self.slope), self.setpoint, asleep)
 
@@ -179,6 +185,11 @@ class Discrepancies:
         known = ~(np.isnan(commanded) | np.isnan(confirmed))
         gap = np.where(self._runs, (commanded > 0) != (confirmed > 0), np.abs(commanded - confirmed))
         apart = gap > self._tolerance
+        if known.all() and not apart.any():
+            self._since.fill(look.t)
+            self._looks.fill(0)
+            self._gap = gap
+            return _truth(apart, known)
         nearer = gap < self._gap - self._tolerance
         anew = asleep | (known & (~apart | nearer)) | (self._since == 0)
         self._since = np.where(anew, look.t, self._since)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from evcontrol.acquisition.image import ProcessImage
+from evcontrol.alarms.conditions import Conditions
 from evcontrol.alarms.kinds import (
     FALSE,
     NEVER,
@@ -70,35 +71,58 @@ class Watch:
         n = len(specs)
         self.present: BoolArray = np.zeros(n, dtype=bool)
         self.applies: BoolArray = np.ones(n, dtype=bool)
-        self.conditions: dict[int, Condition] = {
-            row: compile_condition(spec.test.when, symbols)
-            for row, spec in enumerate(specs)
-            if isinstance(spec.test, ExpressionTest)
-        }
-        """Of the alarms that are expressions."""
+        whens = {row: spec.test.when for row, spec in enumerate(specs) if isinstance(spec.test, ExpressionTest)}
+        self._whens = Conditions([compile_condition(when, symbols) for when in whens.values()], image)
+        self._when_rows = np.array(list(whens), dtype=np.int32)
+        self._when_of = {row: i for i, row in enumerate(whens)}
         self._kinds = _kinds(specs, image.tags)
         self._place = {row: (kind, i) for rows, kind in self._kinds for i, row in enumerate(rows.tolist())}
-        self._whiles = _Whiles(specs, symbols)
+        whiles = sorted({spec.while_ for spec in specs if spec.while_})
+        self._whiles = Conditions([compile_condition(text, symbols) for text in whiles], image, always=1)
+        places = {text: i for i, text in enumerate(["", *whiles])}
+        self._while_of = np.array([places[spec.while_] for spec in specs], dtype=np.int32)
         self._on = _ns([spec.on_delay_s for spec in specs])
         self._off = _ns([spec.off_delay_s for spec in specs])
         self._raises = np.array([spec.on_bad is OnBad.RAISE for spec in specs], dtype=bool)
         self._keeps = np.array([spec.on_bad is OnBad.NEVER_CLEAR for spec in specs], dtype=bool)
         self._was: TruthArray = np.zeros(n, dtype=np.int8)
+        self._state: TruthArray = np.zeros(n, dtype=np.int8)
+        self._looking: TruthArray = np.zeros(n, dtype=np.int8)
+        self._pending = True
+        """Whether a delay runs."""
         self._true_since = np.full(n, NEVER, dtype=np.int64)
         self._false_since = np.full(n, NEVER, dtype=np.int64)
 
-    def update(self, t: int, real: int) -> None:
-        """Look at the readings of the scan at process time ``t``; ``real`` is a real time that only goes on (ns)."""
-        looking = self._whiles.update(self._image, t)
-        self.applies = np.where(looking == UNKNOWN, self.applies, looking == TRUE)
+    def update(self, t: int, real: int) -> bool:
+        """Look at the readings of the scan at process time ``t``; ``real`` is a real time that only goes on (ns).
+
+        Returns whether ``present`` or ``applies`` may have changed.
+        """
+        looking = self._whiles.update(self._image, t)[self._while_of]
         state = np.where(looking == FALSE, FALSE, self._look(t, real, looking == FALSE))
+        same = np.array_equal(state, self._state) and np.array_equal(looking, self._looking)
+        if same and not self._pending:
+            return False
+        self._state, self._looking = state, looking
+        self.applies = np.where(looking == UNKNOWN, self.applies, looking == TRUE)
         state = self._with_bad(state)
         self._delay(np.where((looking == UNKNOWN) & (state == TRUE), UNKNOWN, state), t)
+        return True
 
     def set_setpoint(self, row: int, setpoint: float) -> None:
         """Change the setpoint of an alarm that has one, from the next scan on."""
         kind, i = self._place[row]
         kind.setpoint[i] = setpoint
+
+    def condition(self, row: int) -> Condition | None:
+        """The condition of an alarm that is an expression; None for the others."""
+        place = self._when_of.get(row)
+        return None if place is None else self._whens.conditions[place]
+
+    def restore(self, row: int, *, present: bool) -> None:
+        """Take over whether an alarm was present before the engine was started."""
+        self.present[row] = present
+        self._pending = True
 
     def slope(self, row: int) -> float:
         """How fast the tag of a rate alarm changes, in the unit of its setpoint; NaN while that is not known."""
@@ -111,12 +135,8 @@ class Watch:
         state = np.zeros(len(self.present), dtype=np.int8)
         for rows, kind in self._kinds:
             state[rows] = kind.update(look, asleep[rows])
-        for row, condition in self.conditions.items():
-            if asleep[row]:
-                self.conditions[row] = condition.fresh()
-            else:
-                found = condition.update(image.resolve, t)
-                state[row] = UNKNOWN if found is None else found
+        if len(self._when_rows):
+            state[self._when_rows] = self._whens.update(image, t, asleep[self._when_rows])
         return state
 
     def _with_bad(self, state: TruthArray) -> TruthArray:
@@ -133,21 +153,7 @@ class Watch:
         raised = true & (t - self._true_since >= self._on)
         cleared = false & (t - self._false_since >= self._off)
         self.present = (self.present | raised) & ~cleared
-
-
-class _Whiles:
-    """The conditions ``only_while``: each that is written alike is asked once."""
-
-    def __init__(self, specs: Sequence[AlarmSpec], symbols: Mapping[str, Symbol]) -> None:
-        texts = sorted({spec.while_ for spec in specs if spec.while_})
-        self._conditions = [compile_condition(text, symbols) for text in texts]
-        place = {text: i for i, text in enumerate(["", *texts])}
-        self._of = np.array([place[spec.while_] for spec in specs], dtype=np.int32)
-
-    def update(self, image: ProcessImage, t: int) -> TruthArray:
-        found = [condition.update(image.resolve, t) for condition in self._conditions]
-        states: TruthArray = np.array([TRUE, *(UNKNOWN if one is None else one for one in found)], dtype=np.int8)
-        return states[self._of]
+        self._pending = bool(((true & ~self.present) | (false & self.present)).any())
 
 
 def _kinds(specs: Sequence[AlarmSpec], tags: TagTable) -> list[tuple[IndexArray, KindOfAlarm]]:

@@ -59,6 +59,7 @@ from evcontrol.api.schema import (
     WithReason,
 )
 from evcontrol.api.series import Series, unpack_series
+from evcontrol.api.steer_schema import JumpRequest, ParameterChange, Step, SteppingChange
 
 T = TypeVar("T")
 
@@ -256,6 +257,33 @@ class Client:
     async def command_batch(self, batch: str, command: BatchCommand) -> BatchView:
         """Command a batch or one of its elements."""
         return await self._call(BatchView, "POST", _path("batches", batch, "command"), command)
+
+    async def freeze(self, batch: str, reason: str) -> BatchView:
+        """Let everything stay as it is, and no phase go on."""
+        return await self._call(BatchView, "POST", _path("batches", batch, "freeze"), WithReason(reason=reason))
+
+    async def thaw(self, batch: str, reason: str) -> BatchView:
+        """Let a frozen batch go on."""
+        return await self._call(BatchView, "POST", _path("batches", batch, "thaw"), WithReason(reason=reason))
+
+    async def change_stepping(self, batch: str, single: bool, breakpoints: Sequence[str], reason: str) -> BatchView:
+        """Change single-step mode and breakpoints."""
+        body = SteppingChange(single=single, breakpoints=tuple(breakpoints), reason=reason)
+        return await self._call(BatchView, "POST", _path("batches", batch, "stepping"), body)
+
+    async def step(self, batch: str, path: str) -> BatchView:
+        """Let an element begin that stands at a step or a breakpoint."""
+        return await self._call(BatchView, "POST", _path("batches", batch, "step"), Step(path=path))
+
+    async def jump(self, batch: str, path: str, reason: str, password: str) -> BatchView:
+        """Have a held batch go on with an element that has not begun: a signature."""
+        body = JumpRequest.model_validate({"path": path, "reason": reason, "password": password})
+        return await self._call(BatchView, "POST", _path("batches", batch, "jump"), _with_secrets(body))
+
+    async def change_parameter(self, batch: str, name: str, value: str, reason: str, password: str) -> BatchView:
+        """Change a live parameter of a batch: a signature."""
+        body = ParameterChange.model_validate({"value": value, "reason": reason, "password": password})
+        return await self._call(BatchView, "POST", _path("batches", batch, "parameters", name), _with_secrets(body))
 
     async def prompts(self) -> list[PromptView]:
         """Questions that wait for a person."""

@@ -94,7 +94,7 @@ def _answer(pipe: Connection[Any, Any]) -> None:
     """The work of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the engine
     if sys.platform != "win32":
-        os.nice(NICENESS)
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     while True:
         try:
             question: Question = pipe.recv()

@@ -17,6 +17,7 @@ from evcontrol.journal.store import JournalUnavailableError
 from evcontrol.procedure.prompts import AnswerError
 from evcontrol.procedure.start import StartRefusedError
 from evcontrol.procedure.states import IllegalCommandError
+from evcontrol.procedure.stepping import SteeringError
 from evcontrol.yaml_source import SourceError
 
 _REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
@@ -28,6 +29,7 @@ _REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
     (StartRefusedError, 409, "Remove what stands against it, then try again."),
     (IllegalCommandError, 409, ""),
     (AnswerError, 409, ""),
+    (SteeringError, 409, ""),
     (
         SourceError,
         422,

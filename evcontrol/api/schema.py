@@ -408,6 +408,10 @@ class BatchView(Message):
     summary: BatchSummary
     elements: list[ElementView]
     prompts: list[PromptView]
+    parameters: dict[str, str] = {}
+    single_step: bool = False
+    frozen: str = ""
+    breakpoints: list[str] = []
 
 
 NEEDS_REASON = frozenset({"restart", "reset"})

@@ -218,7 +218,15 @@ def batch_view(run: BatchRun) -> BatchView:
         ElementView(path=e.path, kind=e.kind, state=e.state, waiting=e.waiting, commands=e.commands)
         for e in run.elements()
     ]
-    return BatchView(summary=batch_summary(run), elements=elements, prompts=batch_prompts(run))
+    return BatchView(
+        summary=batch_summary(run),
+        elements=elements,
+        prompts=batch_prompts(run),
+        parameters=dict(run.control.parameters),
+        single_step=run.stepping.single,
+        frozen=run.frozen,
+        breakpoints=sorted(run.stepping.breakpoints),
+    )
 
 
 def batch_summary(run: BatchRun) -> BatchSummary:

@@ -66,7 +66,10 @@ class Batches:
 
         Raises SourceError for a wrong recipe, StartRefusedError when equipment is not free or not ready.
         """
-        control = await self._aside(lambda: bind(parse_recipe(recipe, recipe_name), self._rooms.plant, parameters))
+        busy = {unit for run in self.active() for unit in run.units}
+        control = await self._aside(
+            lambda: bind(parse_recipe(recipe, recipe_name), self._rooms.plant, parameters, busy=busy)
+        )
         async with self._starting:  # two at once must not both find a unit free
             return await self._start(control, recipe, recipe_name, purpose, product, origin)
 
@@ -115,10 +118,9 @@ class Batches:
         waiting = [view for view in unfinished if State(view.state) is not State.ABORTED]
         for view in waiting:
             recipe = parse_recipe(view.body["recipe"]["text"], view.body["recipe"]["file"])
-            control = bind(recipe, self._rooms.plant, view.body["parameters"])
+            control = bind(recipe, self._rooms.plant, view.parameters, units=view.body["units"])
             run = self._make(view.batch, view.body, view.created, control)
-            states = {path: State(state) for path, state in view.states.items()}
-            run.restore(states, view.progress)
+            run.restore(view)
         for view in waiting:
             run = self.runs[view.batch]
             if not run.ended:
@@ -229,7 +231,9 @@ class Batches:
     def _compare(self, run: BatchRun) -> Reconciliation:
         outage = self._outages[run.id]
         seconds = outage_seconds(outage.since, outage.until)
-        return reconcile(self._rooms.plant, self._rooms.image, run.id, run.units, outage.expected, seconds)
+        return reconcile(
+            self._rooms.plant, self._rooms.image, run.id, run.units, outage.expected, seconds, run.bears_outage_h()
+        )
 
     async def _show(self, shown: Reconciliation) -> None:
         """Put what is to be signed into the journal."""

@@ -18,6 +18,7 @@ from evcontrol.quality import is_bad, reason
 
 AS_EXPECTED = "as expected"
 UNREADABLE = "cannot be read"
+TOO_LONG = "longer than the phase bears"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,19 @@ def last_readings(history: HistoryReader, tags: Iterable[str], since: int, until
 
 
 def reconcile(
-    plant: Plant, image: ProcessImage, batch: str, units: Iterable[str], expected: Mapping[str, float], outage_s: float
+    plant: Plant,
+    image: ProcessImage,
+    batch: str,
+    units: Iterable[str],
+    expected: Mapping[str, float],
+    outage_s: float,
+    bears_h: Mapping[str, float],
 ) -> Reconciliation:
-    """Compare what was last known (``expected`` by tag) with what is read now: weights, and every actuator."""
-    items: list[Item] = []
+    """Compare what was last known (``expected`` by tag) with what is read now: weights, and every actuator.
+
+    ``bears_h`` are the outages (h of process time) that the phases bear that had begun, by path.
+    """
+    items = [_outage(path, hours, outage_s) for path, hours in bears_h.items()]
     for unit in units:
         for spec in plant.units[unit].reconcile:
             items.append(_measured(plant, image, spec.tag, expected.get(spec.tag), spec.tolerance))
@@ -77,6 +87,11 @@ def reconcile(
 def outage_seconds(last_ns: int, now_ns: int) -> float:
     """Process seconds between the last event before the outage and now."""
     return max(0.0, (now_ns - last_ns) / NS)
+
+
+def _outage(path: str, bears_h: float, outage_s: float) -> Item:
+    verdict = AS_EXPECTED if outage_s <= bears_h * 3600.0 else TOO_LONG
+    return Item(f"outage in {path}", f"at most {bears_h:g} h", f"{outage_s / 3600.0:.2f} h", verdict, bears_h)
 
 
 def _measured(plant: Plant, image: ProcessImage, tag: str, expected: float | None, tolerance: float) -> Item:

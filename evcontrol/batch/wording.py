@@ -64,6 +64,10 @@ def about(event: Event, labels: Labels) -> str:
         value = f"commanded {body.get('expected')}, reads {body.get('read')}"
     if event.kind is Kind.SENSOR_CHECK:
         value = body.get("text")
+    if event.kind is Kind.PARAMETER_CHANGED:
+        value = f"{body.get('name')} from {body.get('old')} to {body.get('new')}"
+    if event.kind is Kind.BATCH_JUMPED:
+        value = f"to {body.get('to')}; skipped: {_listed(body, 'skipped')}; stopped: {_listed(body, 'stopped')}"
     if event.kind is Kind.DEVICE_RESTARTED:
         value = f"start counter {body.get('before')} to {body.get('after')}"
     words = " ".join(named)
@@ -72,6 +76,10 @@ def about(event: Event, labels: Labels) -> str:
         words = f"{words}: {shown}" if words else shown
     reason = body.get("reason") or body.get("why") or body.get("comment")
     return f"{words} ({reason})" if reason else words
+
+
+def _listed(body: Mapping[str, Any], key: str) -> str:
+    return ", ".join(str(path) for path in body.get(key, ())) or "nothing"
 
 
 def listed(body: Mapping[str, Any]) -> str:

@@ -32,6 +32,7 @@ app = typer.Typer(no_args_is_help=True, help="The alarms that stand, and those t
 
 RANKS = [priority.value for priority in reversed(Priority)]
 """Priorities, the most urgent first."""
+CHANGES = (Kind.ALARM_STATE, Kind.ALARM_SETPOINT)
 COLUMNS = ("time", "alarm", "priority", "old", "new", "who", "station", "why", "value", "unit", "first_out")
 
 Alarm = Annotated[list[str] | None, typer.Option("--alarm", "-a", help="An alarm or a unit; again for more.")]
@@ -107,7 +108,7 @@ def journal(
     data: Data = DEFAULT_DATA,
     json: AsJson = False,
 ) -> None:
-    """Show every change of an alarm's state in its order: when, which, from what to what, who and why."""
+    """Show every change of an alarm's state or setpoint in its order: when, which, from what to what, who and why."""
     if as_csv and json:
         raise CliError("choose one of --csv and --json", status=WRONG_USE)
     entries = [_entry(event) for event in _chosen(data, alarm or [], start, end, batch)]
@@ -185,7 +186,11 @@ def _chosen(data: Path, names: list[str], start: str, end: str, batch: str) -> I
     if last is not None and last < first:
         raise CliError(f"the time ends ({iso(last)}) before it begins ({iso(first)})", status=WRONG_USE)
     for event in _events(data):
-        if event.kind is not Kind.ALARM_STATE or event.t < first or (last is not None and event.t > last):
+        if (
+            event.kind not in (Kind.ALARM_STATE, Kind.ALARM_SETPOINT)
+            or event.t < first
+            or (last is not None and event.t > last)
+        ):
             continue
         alarm = event.body["alarm"]
         if names and alarm not in names and alarm.partition(".")[0] not in names:
@@ -212,11 +217,19 @@ def _events(data: Path) -> Iterator[Event]:
 
 def _entry(event: Event) -> dict[str, Any]:
     body = event.body
-    return {
-        "time": iso(event.t), "alarm": body["alarm"], "priority": body["priority"], "old": body["old"],
-        "new": body["new"], "who": event.actor, "station": event.station, "why": body["text"],
-        "value": body["value"], "unit": body["unit"], "first_out": body.get("first_out", False),
-    }  # fmt: skip
+    common = {"time": iso(event.t), "alarm": body["alarm"], "who": event.actor, "station": event.station}
+    if event.kind is Kind.ALARM_SETPOINT:
+        told: dict[str, Any] = {
+            "priority": "", "old": f"setpoint {body['old']:g}", "new": f"setpoint {body['new']:g}",
+            "why": body["reason"], "value": None, "unit": body["unit"], "first_out": False,
+        }  # fmt: skip
+    else:
+        told = {
+            "priority": body["priority"], "old": body["old"], "new": body["new"], "why": body["text"],
+            "value": body["value"], "unit": body["unit"], "first_out": body.get("first_out", False),
+        }  # fmt: skip
+    both = common | told
+    return {column: both[column] for column in COLUMNS}
 
 
 def _cells(entries: list[dict[str, Any]], names: tuple[str, ...]) -> list[list[str]]:

@@ -98,7 +98,7 @@ def restart(
     password_stdin: PasswordStdin = False,
 ) -> None:
     """Let a held batch go on."""
-    command = message(BatchCommand, command="restart", reason=_said(reason), path=path)
+    command = message(BatchCommand, command="restart", reason=said(reason), path=path)
     _command(command, batch, data, user, password_stdin)
 
 
@@ -212,7 +212,8 @@ def _command(command: BatchCommand, batch: str, data: Path, user: str, from_stdi
     say(f"{what} {view.summary.batch} is {states.get(command.path, view.summary.state)}")
 
 
-def _said(reason: str) -> str:
+def said(reason: str) -> str:
+    """A reason that says something. CliError for an empty one."""
     if not reason.strip():
         raise CliError("--reason is empty: say why", status=WRONG_USE)
     return reason

@@ -24,6 +24,7 @@ from evcontrol.cli import (
     record,
     serve,
     simulate,
+    steer,
     user,
 )
 from evcontrol.cli.fault import DONE, WRONG, CliError
@@ -47,6 +48,7 @@ app.command()(check.check)
 app.command("dry-run")(dry_run.dry_run)
 app.command("browse")(browse.browse_server)
 app.command()(nta.nta)
+steer.add_to(batch.app)
 app.add_typer(batch.app, name="batch")
 app.add_typer(record.app, name="record")
 app.add_typer(history.app, name="history")

@@ -26,6 +26,7 @@ from evcontrol.cli.fault import WRONG, WRONG_USE, CliError
 from evcontrol.cli.log import keep_details, log_to
 from evcontrol.cli.loop_watchdog import LoopWatchdog, end_process
 from evcontrol.cli.output import complain, say
+from evcontrol.cli.priority import run_first
 from evcontrol.cli.stopping import StopRequest
 from evcontrol.clock import Clock, LiveClock, ScaledClock
 from evcontrol.control.gate import SafeReport
@@ -71,6 +72,7 @@ async def _serve(plant: Plant, data: Path, speed: float, host: str, port: int, u
     with stop.listening(until_eof):
         _refuse_second(data)
         log_to(data)
+        run_first()
         try:
             listener = bind(host, port)
         except AddressError as error:

@@ -10,7 +10,18 @@ from evcontrol.expression.describe import describe
 from evcontrol.expression.errors import MistakeError, expression_error
 from evcontrol.expression.evaluate import Timers, number_function, test_function
 from evcontrol.expression.grammar import parse
-from evcontrol.expression.model import Numeric, Reading, Resolve, Symbol, Test
+from evcontrol.expression.model import (
+    Begins,
+    Combined,
+    Contrary,
+    Lasting,
+    Numeric,
+    Reading,
+    Resolve,
+    Symbol,
+    Test,
+    Voted,
+)
 from evcontrol.quality import BAD_OUT_OF_RANGE, is_bad, worst
 from evcontrol.units import Unit
 from evcontrol.units import parse as parse_unit
@@ -32,6 +43,11 @@ class Condition:
         self._test = test
         self._timers: Timers = {}
         self._update = test_function(test, self._timers)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether it depends on more than the present readings: on time (``for``) or on what was (``rising``)."""
+        return _remembers(self._test)
 
     def fresh(self) -> Condition:
         """The same condition at its beginning: timers at zero, nothing risen yet."""
@@ -79,6 +95,18 @@ class Value:
 
     def __repr__(self) -> str:
         return f"<Value {self.text!r} in {self.unit.text or '1'}>"
+
+
+def _remembers(test: Test) -> bool:
+    match test:
+        case Lasting() | Begins():
+            return True
+        case Combined() | Voted():
+            return any(map(_remembers, test.tests))
+        case Contrary():
+            return _remembers(test.test)
+        case _:
+            return False
 
 
 def compile_condition(text: str, scope: Mapping[str, Symbol], *, line: int = 1, column: int = 1) -> Condition:

@@ -27,7 +27,7 @@ def main() -> None:
     """Run until told to finish, or until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the engine, which ends us in order
     if hasattr(os, "nice"):
-        os.nice(NICENESS)
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     forwarder = Forwarder(Path(sys.argv[1]), Target.from_json(sys.stdin.readline()), _report)
     ended = threading.Event()
     threading.Thread(target=_listen, args=(forwarder,), name="engine", daemon=True).start()

@@ -57,6 +57,11 @@ class Kind(StrEnum):
     BATCH_CREATED = "batch.created"  # recipe {name, version, hash, text, file}, purpose, product, units, parameters
     STATE_CHANGED = "state.changed"  # old, new, command, reason; path "" is the procedure itself
     PARAMETER_CHANGED = "parameter.changed"  # name, old, new, unit, reason
+    STEPPING_CHANGED = "stepping.changed"  # single, breakpoints: [path], reason
+    STEP_TAKEN = "step.taken"  # element; it stood at a step or a breakpoint and begins
+    BATCH_JUMPED = "batch.jumped"  # to, skipped: [path], stopped: [path], reason
+    BATCH_FROZEN = "batch.frozen"  # reason
+    BATCH_THAWED = "batch.thawed"  # reason
     PHASE_PROGRESS = "phase.progress"  # key, value: written before what it describes is begun
     PHASE_RESULT = "phase.result"  # name, value, unit
     PROMPT_OPENED = "prompt.opened"  # prompt, kind, text, unit, low, high, choices, meaning

@@ -13,6 +13,13 @@ TAG_KEY: Final = "tag:"
 ANSWER_KEY: Final = "answer:"
 """Prefix of the progress key of an answer that a person gave."""
 
+PASSES_KEY: Final = "loop:pass"
+"""Progress key of a loop: the pass that begins, and with it everything in the loop begins anew."""
+BRANCH_KEY: Final = "choice:branch"
+"""Progress key of a choice: the name of the branch that was chosen."""
+SKIPPED_KEY: Final = "skipped"
+"""Progress key of a group: the names of the steps in it that are left out."""
+
 _PEOPLE: Final = frozenset({"user", "session", "denied"})
 
 
@@ -51,11 +58,15 @@ class StandingBypass:
 
 @dataclass(frozen=True, slots=True)
 class StandingAlarm:
-    """State of an alarm, since when, and until when a shelved one is so (process time, UTC ns)."""
+    """State of an alarm, since when, until when a shelved one is so (process time, UTC ns), and whether it was first.
+
+    First of its group, that is.
+    """
 
     state: str
     since: int
     until: int = 0
+    first_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,16 @@ class BatchView:
     progress: dict[str, dict[str, Any]] = field(default_factory=dict)
     results: list[tuple[str, str, Any, str]] = field(default_factory=list)
     last_t: int = 0
+    single_step: bool = False
+    breakpoints: list[str] = field(default_factory=list)
+    let_go: list[str] = field(default_factory=list)
+    """Elements that a person let begin, and that may not have begun yet."""
+    skipped: list[str] = field(default_factory=list)
+    """Elements that a jump passed over."""
+    stopped: list[str] = field(default_factory=list)
+    """Elements that a jump was to stop."""
+    parameters: dict[str, str] = field(default_factory=dict)
+    """Parameters as they are now, with their units."""
     unsigned: dict[str, float] = field(default_factory=dict)
     """Expected readings of a reconciliation that was shown and not signed."""
     unsigned_since: int = 0
@@ -120,6 +141,7 @@ class PlantView:
         if event.kind.partition(".")[0] not in _PEOPLE:
             self.last_t = max(self.last_t, event.t)
         self._batch(event)
+        self._steer(event)
         self._interlock(event)
         body = event.body
         match event.kind:
@@ -131,7 +153,9 @@ class PlantView:
                 self.tags[body["key"].removeprefix(TAG_KEY)] = body["value"]
                 self.tag_times[body["key"].removeprefix(TAG_KEY)] = event.t
             case Kind.ALARM_STATE:
-                self.alarms[body["alarm"]] = StandingAlarm(body["new"], event.t, body.get("until", 0))
+                self.alarms[body["alarm"]] = StandingAlarm(
+                    body["new"], event.t, body.get("until", 0), body.get("first_out", False)
+                )
             case Kind.ALARM_SETPOINT:
                 self.setpoints[body["alarm"]] = ChangedSetpoint(body["new"], body["configured"])
             case Kind.MODULE_INSTALLED:
@@ -171,9 +195,25 @@ class PlantView:
             module.nwp = nwp
             module.nwp_new = module.nwp_new if module.nwp_new is not None else nwp
 
+    def _steer(self, event: Event) -> None:
+        view, body = self.batches.get(event.batch), event.body
+        if view is None:
+            return
+        match event.kind:
+            case Kind.STEPPING_CHANGED:
+                view.single_step, view.breakpoints = body["single"], list(body["breakpoints"])
+            case Kind.STEP_TAKEN:
+                view.let_go.append(event.path)
+            case Kind.BATCH_JUMPED:
+                view.skipped += body["skipped"]
+                view.stopped += body["stopped"]
+            case Kind.PARAMETER_CHANGED:
+                view.parameters[body["name"]] = body["new"]
+
     def _batch(self, event: Event) -> None:
         if event.kind is Kind.BATCH_CREATED:
-            self.batches[event.batch] = BatchView(event.batch, event.t, event.body)
+            parameters = dict(event.body.get("parameters", {}))
+            self.batches[event.batch] = BatchView(event.batch, event.t, event.body, parameters=parameters)
         view = self.batches.get(event.batch)
         if view is None:
             return
@@ -183,13 +223,25 @@ class PlantView:
         match event.kind:
             case Kind.STATE_CHANGED:
                 view.states[event.path] = body["new"]
+                if event.path in view.let_go:
+                    view.let_go.remove(event.path)
             case Kind.PHASE_PROGRESS:
                 progress[body["key"]] = body["value"]
+                if body["key"] == PASSES_KEY:
+                    _begin_anew(view, event.path)
             case Kind.PROMPT_ANSWERED:
                 progress[ANSWER_KEY + body["key"]] = body["value"]
             case Kind.PHASE_RESULT:
                 view.results.append((event.path, body["name"], body["value"], body["unit"]))
             case Kind.RECONCILIATION_SHOWN:
                 view.unsigned, view.unsigned_since = dict(body["tags"]), body.get("since", 0)
-            case Kind.SIGNATURE if not event.path:  # one with a path signs an answer
+            case Kind.SIGNATURE if not event.path and "reconciliation" in body["subject"]:
                 view.unsigned, view.unsigned_since = {}, 0
+
+
+def _begin_anew(view: BatchView, loop: str) -> None:
+    """What is in a loop is as it was before its first pass; what units' own tags are, stays."""
+    for path in [one for one in view.states if one.startswith(f"{loop}/")]:
+        view.states[path] = "Idle"
+    for path in [one for one in view.progress if one.startswith(f"{loop}/")]:
+        view.progress[path] = {}

@@ -52,6 +52,7 @@ class Agitate(Phase):
     """Bring a stirred tank to a speed at which the smallest eddies have a size, keep it for a time, and go back."""
 
     unit_class = "bioreactor"
+    bears_outage_h = 4.0
     tags: ClassVar = (*culture.TAGS, "AGIT", "VIABILITY", "COUNTED_AT")
     actuators: ClassVar = culture.ACTUATORS
     hazardous = True

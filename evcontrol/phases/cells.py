@@ -60,8 +60,10 @@ class Expand(Phase):
     """Let the cells grow for a time, or until a condition holds."""
 
     unit_class = "bioreactor"
+    bears_outage_h = 12.0
     tags: ClassVar = culture.TAGS
     actuators: ClassVar = culture.ACTUATORS
+    shut_to_freeze = ("MED_SP", "HARV_SP")
     arguments = (
         Argument("time", ArgumentKind.NUMBER, "longest time", "h", low=0.1, high=1000.0),
         Argument("until", ArgumentKind.CONDITION, "end before that", default=""),

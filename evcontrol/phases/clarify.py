@@ -23,6 +23,7 @@ class Clarify(Phase):
     """Pump the collected medium through a tested 0.22 um filter into the clarified container, and test it again."""
 
     unit_class = "bioreactor"
+    bears_outage_h = 2.0
     tags: ClassVar = (
         *PUMP.tags, "WT_POOL", "WT_CLAR", "POOL", "POOL_EMPTY", "PT_FILT", "FILT_BP", "FILT_STATE",
     )  # fmt: skip

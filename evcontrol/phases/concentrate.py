@@ -26,6 +26,7 @@ class Load(Phase):
     """Transfer the feed into the retentate vessel by weight."""
 
     unit_class = "tff"
+    bears_outage_h = 2.0
     tags: ClassVar = (*circuit.FILLING, "RETENTATE", "CONTENT", "TT")
     actuators: ClassVar = circuit.FILLERS
     hazardous = True
@@ -50,9 +51,11 @@ class Concentrate(Phase):
     """Concentrate at constant pressure and cross-flow to a mass of retentate or a volume concentration factor."""
 
     unit_class = "tff"
+    bears_outage_h = 2.0
     tags: ClassVar = (*FILTRATION_TAGS, "VCF")
     actuators: ClassVar = FILTRATION_ACTUATORS
     loops: ClassVar = (circuit.TMP_LOOP,)
+    shut_to_freeze = ("XV102", "P102_SP")
     hazardous = True
     max_speed = 30.0
     arguments = (
@@ -113,9 +116,11 @@ class Diafilter(Phase):
     """Diafilter at constant volume: buffer follows the permeate by the retentate's weight."""
 
     unit_class = "tff"
+    bears_outage_h = 2.0
     tags: ClassVar = (*FILTRATION_TAGS, "DV")
     actuators: ClassVar = FILTRATION_ACTUATORS
     loops: ClassVar = (circuit.TMP_LOOP, circuit.WEIGHT_LOOP)
+    shut_to_freeze = ("XV102", "P102_SP")
     hazardous = True
     max_speed = 30.0
     arguments = (
@@ -241,16 +246,25 @@ async def _filter(
     gentle_from = target - sign * circuit.GENTLE_PART_G
     slow_from = gentle_from - sign * circuit.SLOW_PART_G
 
+    tmp = context.number("tmp")
+
     def missing(goal: float) -> float:
         return sign * (goal - context.value(tag))
 
+    def follow() -> None:
+        nonlocal tmp
+        look()
+        if context.number("tmp") != tmp:  # changed live
+            tmp = context.number("tmp")
+            context.start_loop(circuit.TMP_LOOP, tmp)
+
     if until is not None:
         await circuit.filter_at(context, context.number("tmp"))
-        await context.until(until, unless=lambda: context.reading(tag).value >= target, show=look)
+        await context.until(until, unless=lambda: context.reading(tag).value >= target, show=follow)
         return
     if missing(slow_from) > 0.0:
         await circuit.filter_at(context, context.number("tmp"))
-        await context.until_reaches(tag, slow_from, 0.0, rising=rising, show=look)
+        await context.until_reaches(tag, slow_from, 0.0, rising=rising, show=follow)
     if missing(gentle_from) > 0.0:
         await circuit.filter_at(context, context.number("tmp"))
         context.stop_loop(circuit.TMP_LOOP)

@@ -22,9 +22,11 @@ class Condition(Phase):
     """
 
     unit_class = "bioreactor"
+    bears_outage_h = 12.0
     tags: ClassVar = COLLECTION_TAGS
     actuators: ClassVar = (*culture.ACTUATORS, *culture.PUMPS)
     hazardous = True
+    shut_to_freeze = ("MED_SP", "HARV_SP")
     arguments = (
         Argument("time", ArgumentKind.NUMBER, "whole time", "h", low=0.1, high=2000.0),
         Argument("interval", ArgumentKind.NUMBER, "time between collections", "h", low=0.1, high=2000.0),
@@ -76,6 +78,7 @@ class Harvest(Phase):
     """Collect the last medium, have the cells counted, and let the vessel rest."""
 
     unit_class = "bioreactor"
+    bears_outage_h = 2.0
     tags: ClassVar = (*COLLECTION_TAGS, "VIABLE", "VIABILITY", "COUNTED_AT")
     actuators: ClassVar = (*culture.ACTUATORS, *culture.PUMPS)
     hazardous = True

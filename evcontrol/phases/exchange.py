@@ -29,6 +29,7 @@ class WashOut(Phase):
     """Replace the medium, which may hold foreign vesicles, by exchanges to waste."""
 
     unit_class = "bioreactor"
+    bears_outage_h = 2.0
     tags: ClassVar = (*culture.TAGS, *culture.LIQUIDS, *BAGS.values())
     actuators: ClassVar = (*culture.ACTUATORS, *culture.PUMPS)
     hazardous = True

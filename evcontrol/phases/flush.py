@@ -26,6 +26,7 @@ class Flush(Phase):
     tags: ClassVar = FILTRATION_TAGS
     actuators: ClassVar = FILTRATION_ACTUATORS
     loops: ClassVar = (circuit.TMP_LOOP,)
+    shut_to_freeze = ("XV102", "P102_SP")
     hazardous = True
     max_speed = 30.0
     arguments = (
@@ -76,6 +77,7 @@ class Equilibrate(Phase):
     tags: ClassVar = FILTRATION_TAGS
     actuators: ClassVar = FILTRATION_ACTUATORS
     loops: ClassVar = (circuit.TMP_LOOP,)
+    shut_to_freeze = ("XV102", "P102_SP")
     hazardous = True
     max_speed = 30.0
     arguments = (

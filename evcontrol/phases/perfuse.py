@@ -21,6 +21,7 @@ class Perfuse(Phase):
     """
 
     unit_class = "bioreactor"
+    bears_outage_h = 4.0
     tags: ClassVar = COLLECTION_TAGS
     actuators: ClassVar = (*culture.ACTUATORS, *culture.PUMPS)
     hazardous = True

@@ -23,6 +23,7 @@ class Ramp(Phase):
     """Bring one of the culture's setpoints evenly to another value."""
 
     unit_class = "bioreactor"
+    bears_outage_h = 4.0
     tags: ClassVar = culture.TAGS
     actuators: ClassVar = culture.ACTUATORS
     hazardous = True

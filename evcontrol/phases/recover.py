@@ -17,6 +17,7 @@ class Recover(Phase):
     """Pump the retentate into the product container, and buffer through the circuit after it."""
 
     unit_class = "tff"
+    bears_outage_h = 2.0
     tags: ClassVar = FILTRATION_TAGS
     actuators: ClassVar = FILTRATION_ACTUATORS
     hazardous = True

@@ -35,6 +35,7 @@ class SampleRetentate(Phase):
     """Have a sample of the retentate taken from the vessel; what it weighs is taken off the liquid balance."""
 
     unit_class = "tff"
+    bears_outage_h = 2.0
     tags: ClassVar = ("WT_RET", "TT", "CONTENT")
     max_speed = 30.0
     arguments = (WHAT, VOLUME)
@@ -48,6 +49,7 @@ class SampleCulture(Phase):
     """Have a sample of the culture taken from the vessel; what it weighs is known from the vessel's load cell."""
 
     unit_class = "bioreactor"
+    bears_outage_h = 4.0
     tags: ClassVar = (*culture.TAGS, "WT_VESSEL")
     actuators: ClassVar = culture.ACTUATORS
     max_speed = culture.TRANSFER_SPEED

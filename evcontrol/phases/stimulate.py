@@ -17,9 +17,11 @@ class Hypoxia(Phase):
     """Lower the oxygen by a ramp of the local controller, and wait until the cells have it."""
 
     unit_class = "bioreactor"
+    bears_outage_h = 4.0
     tags: ClassVar = (*culture.TAGS, "DO_SP_WORK")
     actuators: ClassVar = culture.ACTUATORS
     hazardous = True
+    shut_to_freeze = ("MED_SP", "HARV_SP")
     arguments = (
         Argument("oxygen", ArgumentKind.NUMBER, "oxygen as its share in the gas in balance", "%O2", low=1.0, high=20.9),
         Argument("ramp", ArgumentKind.NUMBER, "rate of the change", "%O2/h", "10 %O2/h", 0.1, 100.0),
@@ -58,10 +60,12 @@ class Shear(Phase):
     """Bring the wall shear stress of the fibres' lumen to a value by the recirculation, in steps."""
 
     unit_class = "bioreactor"
+    bears_outage_h = 4.0
     tags: ClassVar = (*culture.TAGS, "SHEAR_PER_FLOW", "VIABILITY", "COUNTED_AT")
     actuators: ClassVar = culture.ACTUATORS
     hazardous = True
     max_speed = culture.TRANSFER_SPEED
+    shut_to_freeze = ("MED_SP", "HARV_SP")
     arguments = (
         Argument("shear", ArgumentKind.NUMBER, "wall shear stress", "dyn/cm2", low=0.0, high=2.5),
         Argument("steps", ArgumentKind.NUMBER, "steps in which it is raised", "", "4", 1.0, 50.0),

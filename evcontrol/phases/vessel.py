@@ -24,6 +24,7 @@ class Prepare(Phase):
     """Identify the media, fill the vessel with expansion medium, and bring temperature, pH and O2 under control."""
 
     unit_class = "bioreactor"
+    bears_outage_h = 12.0
     tags: ClassVar = (*culture.TAGS, *culture.LIQUIDS, *BAGS.values(), "LT", "VESSEL_EMPTY", "SHEAR_PER_FLOW", "POOL")
     actuators: ClassVar = (*culture.ACTUATORS, *MEDIUM.actuators)
     hazardous = True

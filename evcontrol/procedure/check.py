@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from evcontrol.acquisition.image import constant_name
 from evcontrol.expression import Condition, ExpressionError, Reading, Symbol, compile_condition, compile_value
 from evcontrol.plant.model import OnSilence, Plant
 from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, UnknownPhaseError, phase_type, phase_types
-from evcontrol.procedure.recipe import Level, Recipe, Step
+from evcontrol.procedure.recipe import GO_TO, MOST_PASSES, HandlerSpec, Level, Recipe, Step
 from evcontrol.quality import GOOD
 from evcontrol.units import UnitError, parse_quantity
 from evcontrol.yaml_source import Mistake, SourceError, nearest
@@ -21,8 +22,30 @@ FLAGS = {"yes": True, "no": False}
 
 
 @dataclass(frozen=True, slots=True)
+class BoundHandler:
+    """A handler bound to equipment; one of ``when``, ``alarm``, ``timeout_s`` and ``failure`` says what it is for.
+
+    ``action`` is ``hold``, ``stop``, ``abort``, ``end`` or ``go to NAME``; with a question in ``ask`` the answers and
+    their actions are ``choices``.
+    """
+
+    when: Condition | None
+    alarm: str
+    timeout_s: float
+    failure: bool
+    action: str
+    ask: str
+    choices: Mapping[str, str]
+    text: str
+    """What it is for, in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class BoundStep:
-    """An element bound to equipment: the plant's unit, the phase's class, and its arguments in their units."""
+    """An element bound to equipment: the plant's unit, the phase's class, and its arguments in their units.
+
+    ``condition`` is the ``if`` of a branch or the ``until`` of a loop, which has at most ``at_most`` passes.
+    """
 
     step: Step
     unit: str
@@ -30,6 +53,9 @@ class BoundStep:
     arguments: Mapping[str, ArgumentValue]
     when: Condition | None
     steps: tuple[BoundStep, ...]
+    condition: Condition | None = None
+    at_most: int = 0
+    handlers: tuple[BoundHandler, ...] = ()
 
     def walk(self) -> Iterator[BoundStep]:
         """This element and all below it."""
@@ -49,19 +75,36 @@ class ControlRecipe:
     procedure: BoundStep
 
 
-def bind(recipe: Recipe, plant: Plant, given: Mapping[str, str] | None = None) -> ControlRecipe:
+def bind(
+    recipe: Recipe,
+    plant: Plant,
+    given: Mapping[str, str] | None = None,
+    *,
+    units: Mapping[str, str] | None = None,
+    busy: Collection[str] = (),
+) -> ControlRecipe:
     """Check a recipe and bind it. ``given`` are parameters of this batch, such as ``{"tmp": "4 psi"}``.
 
-    Units are bound by class: the first free one of the plant. Raises SourceError with every mistake.
+    Units are bound to those of ``units`` (the recipe's names and the plant's), else by class: the first of the plant
+    that is not ``busy``, else the first. Raises SourceError with every mistake.
     """
-    return _Binder(recipe, plant, given or {}).bind()
+    return _Binder(recipe, plant, given or {}, units or {}, busy).bind()
 
 
 class _Binder:
-    def __init__(self, recipe: Recipe, plant: Plant, given: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        plant: Plant,
+        given: Mapping[str, str],
+        wanted: Mapping[str, str],
+        busy: Collection[str],
+    ) -> None:
         self._recipe = recipe
         self._plant = plant
         self._given = given
+        self._wanted = wanted
+        self._busy = busy
         self._mistakes: list[Mistake] = []
         self._units: dict[str, str] = {}
         self._values: dict[str, Reading] = {}
@@ -80,6 +123,9 @@ class _Binder:
         for name, unit_class in self._recipe.units.items():
             free = [u.name for u in self._plant.units.values() if u.unit_class == unit_class]
             free = [unit for unit in free if unit not in self._units.values()]
+            free.sort(key=lambda unit: unit in self._busy)
+            if name in self._wanted:
+                free = [unit for unit in free if unit == self._wanted[name]]
             if not free:
                 known = {u.unit_class for u in self._plant.units.values()}
                 what = f"the plant {self._plant.name!r} has no free unit of class {unit_class!r}"
@@ -117,9 +163,96 @@ class _Binder:
         if step.level is Level.PARALLEL:
             self._share_no_unit(step)
         when = self._condition((*step.place, "when"), step.when) if step.when else None
+        key = "until" if step.level is Level.LOOP else "if"
+        condition = self._condition((*step.place, key), step.condition) if step.condition else None
+        outer = dict(self._values), dict(self._scope)
+        self._take_given(step)
         phase = self._phase(step, unit) if step.level is Level.PHASE else None
         arguments = self._arguments(step, phase) if phase is not None else {}
-        return BoundStep(step, unit, phase, arguments, when, tuple(self._step(below) for below in step.steps))
+        handlers = tuple(self._handler(one, step) for one in step.handlers)
+        below = tuple(self._step(one) for one in step.steps)
+        for index, one in enumerate(step.steps):
+            self._check_targets(one, step.steps[index + 1 :])
+        bound = BoundStep(step, unit, phase, arguments, when, below, condition, self._passes(step), handlers)
+        self._values, self._scope = outer
+        return bound
+
+    def _take_given(self, step: Step) -> None:
+        """The parameters of an operation that is used here count in it and below."""
+        for name, text in step.given.items():
+            place = (*step.place, "with", name)
+            line, column = self._recipe.document.place(place)
+            with self._at(place):
+                spec = parse_quantity(text) if text not in self._scope and _is_quantity(text) else None
+                unit = self._scope[text].unit if spec is None and text in self._scope else ""
+                if spec is not None:
+                    unit = spec.unit.text
+                value = compile_value(text, self._scope, unit=unit, line=line, column=column)
+                number = value.evaluate(lambda n: self._values[n]).value
+                self._values[name] = Reading(number, GOOD)
+                self._scope[name] = Symbol(name, unit)
+
+    def _passes(self, step: Step) -> int:
+        """How many passes a loop has at most."""
+        if not step.times:
+            return step.at_most
+        place = (*step.place, "times")
+        line, column = self._recipe.document.place(place)
+        with self._at(place):
+            value = compile_value(step.times, self._scope, unit="", line=line, column=column)
+            number = value.evaluate(lambda name: self._values[name]).value
+            if number != round(number) or not 1 <= number <= MOST_PASSES:
+                self._wrong(place, f"times: {number:g} is no whole number from 1 to {MOST_PASSES}")
+                return 1
+            return round(number)
+        return 1
+
+    def _handler(self, spec: HandlerSpec, step: Step) -> BoundHandler:
+        place = spec.place
+        when, alarm, timeout_s = None, "", 0.0
+        if spec.when:
+            when, text = self._condition((*place, "when"), spec.when), spec.when
+        elif spec.bad_quality:
+            text = f"bad({spec.bad_quality})"
+            when = self._condition((*place, "bad_quality"), text)
+        elif spec.alarm:
+            alarm, text = self._alarm((*place, "alarm"), spec.alarm), f"alarm {spec.alarm}"
+        elif spec.timeout:
+            text = f"not over within {spec.timeout}"
+            with self._at((*place, "timeout")):
+                timeout_s = parse_quantity(spec.timeout).to("s")
+                if not timeout_s > 0:
+                    self._wrong((*place, "timeout"), "a time-out is longer than 0 s")
+        else:
+            text = "a phase failed"
+        action = f"{GO_TO}{spec.go_to}" if spec.go_to else spec.do
+        if spec.failure and spec.ask and any(a not in ("hold", "stop", "abort") for a in spec.choices.values()):
+            what = "after a failure a person may choose among hold, stop and abort: what failed cannot go on by itself"
+            self._wrong((*place, "choices"), what)
+        return BoundHandler(when, alarm, timeout_s, spec.failure, action, spec.ask, dict(spec.choices), text)
+
+    def _alarm(self, place: Place, name: str) -> str:
+        own, _, rest = name.partition(".")
+        if own not in self._recipe.units:
+            self._wrong(place, f"alarm {name!r}: write UNIT.ALARM with one of the recipe's units: "
+                        f"{', '.join(self._recipe.units) or 'none'}")  # fmt: skip
+            return ""
+        full = f"{self._units.get(own, '')}.{rest}"
+        if full not in self._plant.alarms and own in self._units:
+            unit = f"{self._units[own]}."
+            known = [f"{own}.{one.removeprefix(unit)}" for one in self._plant.alarms if one.startswith(unit)]
+            self._wrong(place, f"{self._units[own]} has no alarm {rest!r}{nearest(name, known)}")
+        return full
+
+    def _check_targets(self, step: Step, later: tuple[Step, ...]) -> None:
+        """A handler goes on with a step that comes after its own."""
+        names = [one.name for one in later]
+        for spec in step.handlers:
+            targets = [spec.go_to, *(a.removeprefix(GO_TO) for a in spec.choices.values() if a.startswith(GO_TO))]
+            for target in filter(None, targets):
+                if target not in names:
+                    what = f"{step.name!r} cannot go on with {target!r}: no step after it here is called so"
+                    self._wrong(spec.place, what + nearest(target, names))
 
     def _share_no_unit(self, step: Step) -> None:
         """Steps that run at once must not command one unit."""
@@ -231,7 +364,9 @@ class _Binder:
     def _condition(self, place: Place, text: str) -> Condition | None:
         line, column = self._recipe.document.place(place)
         with self._at(place):
-            return compile_condition(text, self._tags, line=line, column=column)
+            constants = {name: Symbol(constant_name(self._values[name].value), s.unit) for name, s in
+                         self._scope.items()}  # fmt: skip
+            return compile_condition(text, constants | self._tags, line=line, column=column)
         return None
 
     @contextmanager
@@ -248,3 +383,11 @@ class _Binder:
 
     def _wrong(self, place: Place, what: str) -> None:
         self._mistakes.append(self._recipe.document.mistake(place, what))
+
+
+def _is_quantity(text: str) -> bool:
+    try:
+        parse_quantity(text)
+    except UnitError:
+        return False
+    return True

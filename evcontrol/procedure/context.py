@@ -45,6 +45,7 @@ class Rooms:
     clock: Clock
     next_scan: Callable[[], Awaitable[Scan]]
     view: PlantView
+    alarm_active: Callable[[str], bool] = lambda alarm: False
 
 
 class PhaseContext:
@@ -73,6 +74,8 @@ class PhaseContext:
         self.gate_pass: GatePass | None = None
         """Given by the supervisor while the phase may command the unit."""
         self.pause: Callable[[], Awaitable[None]] | None = None
+        self.thawed: Callable[[], Awaitable[None]] | None = None
+        """Waits while the batch is frozen; given by the supervisor."""
         self.speed_limit = math.inf
         """Highest multiple of real time that the phase bears just now, below that of its class."""
         self._prompts = prompts
@@ -135,7 +138,7 @@ class PhaseContext:
             since = test.unknown_since
             if since is not None and now - since >= tolerance_s * NS:
                 raise HoldRequiredError(f"unknown for {tolerance_s:g} s: {self.waiting}")
-            await self.rooms.next_scan()
+            await self._scan()
 
     async def until_reaches(
         self,
@@ -176,7 +179,7 @@ class PhaseContext:
                     await self.rooms.clock.sleep(max(0.0, left_s))
                     self.waiting = ""
                     return
-            await self.rooms.next_scan()
+            await self._scan()
 
     async def for_seconds(self, seconds: float, what: str) -> None:
         """Let so much process time pass."""
@@ -186,7 +189,7 @@ class PhaseContext:
             if left <= self._scan_s:
                 await self.rooms.clock.sleep(left)
             else:
-                await self.rooms.next_scan()
+                end += await self._scan()
         self.waiting = ""
 
     async def until_time(
@@ -205,7 +208,7 @@ class PhaseContext:
             if left <= self._scan_s:
                 await clock.sleep(left)
             else:
-                await self.rooms.next_scan()
+                await self._scan()
         self.waiting = ""
 
     async def at_most(self, speed: float) -> None:
@@ -214,7 +217,7 @@ class PhaseContext:
         clock = self.rooms.clock
         while max(clock.speed, clock.pending_speed) > speed:
             self.waiting = f"process time slows down to {speed:g} times real time"
-            await self.rooms.next_scan()
+            await self._scan()
         self.waiting = ""
 
     # -- commanding -------------------------------------------------------------------------------------------------
@@ -223,6 +226,8 @@ class PhaseContext:
         """Command actuators as one group; labels as text. Raises HoldRequiredError unless all are confirmed."""
         if self.gate_pass is None:
             raise HoldRequiredError(f"{self.path} has no right to command {self.unit}")
+        if self.thawed is not None:
+            await self.thawed()
         self.waiting = why
         group = {f"{self.unit}.{name}": self._code(name, value) for name, value in values.items()}
         try:
@@ -324,6 +329,14 @@ class PhaseContext:
             await self.pause()
 
     # -- helpers ------------------------------------------------------------------------------------------------------
+
+    async def _scan(self) -> int:
+        """Wait for the next scan, and while the batch is frozen; returns for how long it was (ns of process time)."""
+        await self.rooms.next_scan()
+        began = self.rooms.clock.now()
+        if self.thawed is not None:
+            await self.thawed()
+        return self.rooms.clock.now() - began
 
     @property
     def _scan_s(self) -> float:

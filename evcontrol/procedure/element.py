@@ -23,7 +23,9 @@ class Element:
     """One procedural element of a running batch.
 
     ``work`` is the task of a phase's running(), ``transient`` that of its holding, restarting, stopping or aborting.
-    ``accepted`` says that a person let the procedure go on although this element was stopped.
+    ``accepted`` says that the procedure goes on although this element was stopped. ``skipped`` is one that is not run:
+    a branch that was not chosen, or a step that a handler left out. A choice is ``decided`` when it has chosen, a loop
+    when it has had its ``passes``. ``began`` is when it was started (process time, UTC ns; 0 when not by this engine).
     """
 
     bound: BoundStep
@@ -35,6 +37,11 @@ class Element:
     when: Condition | None = None
     waiting: str = ""
     accepted: bool = False
+    skipped: bool = False
+    condition: Condition | None = None
+    passes: int = 1
+    decided: bool = False
+    began: int = 0
     phase: Phase | None = None
     context: PhaseContext | None = None
     work: asyncio.Task[None] | None = None
@@ -75,17 +82,30 @@ class Element:
 
     def startable(self) -> list[Element]:
         """The children whose turn it is."""
-        idle = [child for child in self.children if child.state is State.IDLE]
+        idle = [child for child in self.children if child.state is State.IDLE and not child.skipped]
+        if self.level is Level.CHOICE and not self.decided:
+            return []
         if self.level is Level.PARALLEL or not idle:
             return idle
         before = self.children[: self.children.index(idle[0])]
-        return idle[:1] if all(child.state in FINAL for child in before) else []
+        return idle[:1] if all(child.over for child in before) else []
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of it is left to be done."""
+        return self.state in FINAL or self.skipped
+
+    @property
+    def finished(self) -> bool:
+        """Whether all that is in it is over, as far as a choice or loop has decided."""
+        decided = self.decided or self.level not in (Level.CHOICE, Level.LOOP)
+        return decided and all(child.over for child in self.children)
 
     def next_state(self) -> State | None:
         """The state that a group's children bring it to; None when it stays where it is."""
         below = {child.state for child in self.children if child.active}
         reached = {
-            State.RUNNING: all(child.state in FINAL for child in self.children),
+            State.RUNNING: self.finished,
             State.HOLDING: below <= {State.HELD},
             State.RESTARTING: State.RESTARTING not in below,
             State.PAUSING: below <= {State.PAUSED, State.HELD},
@@ -97,6 +117,11 @@ class Element:
 
 def tree(bound: BoundStep, parent: Element | None = None) -> Element:
     """The elements of a control recipe, all Idle."""
-    element = Element(bound, parent, when=bound.when.fresh() if bound.when is not None else None)
+    element = Element(
+        bound,
+        parent,
+        when=bound.when.fresh() if bound.when is not None else None,
+        condition=bound.condition.fresh() if bound.condition is not None else None,
+    )
     element.children = [tree(step, element) for step in bound.steps]
     return element

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -60,6 +61,15 @@ class Phase:
     """Moves something that must not run on when the engine falls silent."""
     max_speed: ClassVar[float] = FASTEST
     """Highest multiple of real time that it bears."""
+    bears_outage_h: ClassVar[float] = math.inf
+    """Longest outage of the engine (h of process time) after which it may go on; the reconciliation tells a longer one.
+
+    An engineering default, for what it works on: cells in the care of local controllers, product at room temperature.
+    """
+
+    shut_to_freeze: ClassVar[tuple[str, ...]] = ()
+    """Actuators that must stand at 0 or closed while it is frozen: the others may run on. A hazardous phase that names
+    none cannot be frozen."""
 
     def __init__(self, context: PhaseContext) -> None:
         self.context = context

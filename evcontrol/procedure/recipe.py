@@ -11,10 +11,12 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from evcontrol.yaml_source import Document, Mistake, SourceError
+from evcontrol.yaml_source import Document, Mistake, SourceError, nearest
 from evcontrol.yaml_source import Path as Place
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+MOST_PASSES: Final = 1000
+"""Most passes of a loop."""
 Line = Annotated[str, StringConstraints(min_length=1, max_length=300, strip_whitespace=True)]
 
 
@@ -39,12 +41,18 @@ Measure = Annotated[Line, BeforeValidator(_quantity_text)]
 
 
 class Level(StrEnum):
-    """Kinds of elements; ``parallel`` runs its steps at once, the others one after another."""
+    """Kinds of elements.
+
+    ``parallel`` runs its steps at once, ``choice`` the first one whose ``if`` is true, ``loop`` all of them again and
+    again; the others run theirs one after another.
+    """
 
     PROCEDURE = "procedure"
     UNIT_PROCEDURE = "unit procedure"
     OPERATION = "operation"
     PARALLEL = "parallel"
+    CHOICE = "choice"
+    LOOP = "loop"
     PHASE = "phase"
 
 
@@ -58,6 +66,28 @@ class ParameterSpec:
     high: str | None
     description: str
     place: Place
+    live: bool = False
+    """Whether it may be changed while a batch runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerSpec:
+    """What is to be done when something happens while an element runs, as written.
+
+    Exactly one of ``when``, ``alarm``, ``bad_quality``, ``timeout`` and ``failure`` is given. ``choices`` are the
+    answers to a question (``ask``) and what each of them does.
+    """
+
+    place: Place
+    when: str
+    alarm: str
+    bad_quality: str
+    timeout: str
+    failure: bool
+    do: str
+    go_to: str
+    ask: str
+    choices: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +107,13 @@ class Step:
     when: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
+    condition: str = ""
+    """``if`` of a branch, ``until`` of a loop."""
+    times: str = ""
+    at_most: int = 0
+    handlers: tuple[HandlerSpec, ...] = ()
+    given: Mapping[str, str] = field(default_factory=dict)
+    """Parameters of the operation that was used here, as written."""
 
     def walk(self) -> Iterator[Step]:
         """This element and all below it, in the order of the file."""
@@ -118,7 +155,13 @@ def parse_recipe(text: str, file: str) -> Recipe:
     document = Document(text, file)
     section = document.validated(_RecipeFile, document.data)
     mistakes: list[Mistake] = []
-    steps = tuple(_steps(section.procedure, document, ("procedure",), "", "", mistakes))
+    builder = _Builder(document, section.operations, mistakes)
+    steps = tuple(builder.steps(section.procedure, ("procedure",), "", ""))
+    handlers = builder.handlers(section.handlers, ())
+    for spec in handlers:
+        if spec.do == "end" or spec.go_to or any(_leaves(action) for action in spec.choices.values()):
+            what = "the whole procedure cannot be left out: hold, stop or abort it"
+            mistakes.append(document.mistake(spec.place, what))
     for step in steps:
         if step.level is Level.OPERATION:
             mistakes.append(document.mistake(step.place, f"operation {step.name!r} stands outside a unit_procedure"))
@@ -127,7 +170,7 @@ def parse_recipe(text: str, file: str) -> Recipe:
     if mistakes:
         raise SourceError(mistakes)
     parameters = {
-        name: ParameterSpec(name, p.value, p.low, p.high, p.description, ("parameters", name))
+        name: ParameterSpec(name, p.value, p.low, p.high, p.description, ("parameters", name), p.live)
         for name, p in section.parameters.items()
     }
     return Recipe(
@@ -137,7 +180,7 @@ def parse_recipe(text: str, file: str) -> Recipe:
         description=section.description,
         units={name: unit.unit_class for name, unit in section.units.items()},
         parameters=parameters,
-        procedure=Step(Level.PROCEDURE, "", "", ("procedure",), arguments={}, steps=steps),
+        procedure=Step(Level.PROCEDURE, "", "", ("procedure",), steps=steps, handlers=handlers),
         hold_level=Level(section.hold_level),
         text=text,
         hash=hashlib.sha256(text.encode()).hexdigest(),
@@ -154,22 +197,52 @@ class _Parameter(_Section):
     low: Measure | None = None
     high: Measure | None = None
     description: str = ""
+    live: bool = False
 
 
 class _Unit(_Section):
     unit_class: Annotated[str, Field(alias="class")]
 
 
+class _Handler(_Section):
+    when: Line = ""
+    alarm: Line = ""
+    bad_quality: Line = ""
+    timeout: Annotated[str, BeforeValidator(_quantity_text)] = ""
+    failure: bool = False
+    do: Literal["", "hold", "stop", "abort", "end"] = ""
+    go_to: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")] | None = None
+    ask: Line = ""
+    choices: dict[str, Scalar] = {}
+
+
 class _Step(_Section):
     unit_procedure: Name | None = None
     operation: Name | None = None
     parallel: Name | None = None
+    choice: Name | None = None
+    loop: Name | None = None
     phase: Name | None = None
+    use: Name | None = None
     name: Name | None = None
     unit: Name | None = None
     when: Line = ""
     arguments: Annotated[dict[str, Scalar], Field(alias="with")] = {}
+    condition: Annotated[Line, Field(alias="if")] = ""
+    until: Line = ""
+    times: Scalar | None = None
+    at_most: Annotated[int, Field(ge=1, le=MOST_PASSES)] | None = None
+    handlers: Annotated[list[_Handler], Field(alias="on")] = []
     steps: list[_Step] = []
+
+
+class _Operation(_Section):
+    """An operation that is written once and used in several places."""
+
+    description: str = ""
+    parameters: dict[Name, _Parameter] = {}
+    handlers: Annotated[list[_Handler], Field(alias="on")] = []
+    steps: list[_Step]
 
 
 class _RecipeFile(_Section):
@@ -180,6 +253,8 @@ class _RecipeFile(_Section):
     units: dict[Name, _Unit] = {}
     parameters: dict[Name, _Parameter] = {}
     hold_level: Literal["phase", "operation", "unit procedure", "procedure"] = "procedure"
+    operations: dict[Name, _Operation] = {}
+    handlers: Annotated[list[_Handler], Field(alias="on")] = []
     procedure: list[_Step]
 
 
@@ -187,68 +262,182 @@ _LEVELS: Final = {
     "unit_procedure": Level.UNIT_PROCEDURE,
     "operation": Level.OPERATION,
     "parallel": Level.PARALLEL,
+    "choice": Level.CHOICE,
+    "loop": Level.LOOP,
     "phase": Level.PHASE,
+    "use": Level.OPERATION,
 }
+_GROUPS: Final = frozenset({Level.PARALLEL, Level.CHOICE, Level.LOOP})
 _INSIDE: Final = {
-    Level.UNIT_PROCEDURE: frozenset({Level.OPERATION, Level.PARALLEL, Level.PHASE}),
-    Level.OPERATION: frozenset({Level.PARALLEL, Level.PHASE}),
-    Level.PARALLEL: frozenset({Level.UNIT_PROCEDURE, Level.OPERATION, Level.PARALLEL, Level.PHASE}),
+    Level.UNIT_PROCEDURE: frozenset({Level.OPERATION, Level.PHASE}) | _GROUPS,
+    Level.OPERATION: frozenset({Level.PHASE}) | _GROUPS,
+    Level.PARALLEL: frozenset({Level.UNIT_PROCEDURE, Level.OPERATION, Level.PHASE}) | _GROUPS,
+    Level.CHOICE: frozenset({Level.UNIT_PROCEDURE, Level.OPERATION, Level.PHASE}) | _GROUPS,
+    Level.LOOP: frozenset({Level.OPERATION, Level.PHASE}) | _GROUPS,
 }
 """Which elements may stand in which."""
 
 
-def _steps(
-    sections: list[_Step], document: Document, place: Place, above: str, unit: str, mistakes: list[Mistake]
-) -> Iterator[Step]:
-    names: set[str] = set()
-    for number, section in enumerate(sections):
-        here = (*place, number)
-        step = _step(section, document, here, above, unit, mistakes)
-        if step is None:
-            continue
-        if step.name in names:
-            mistakes.append(document.mistake(here, f"two steps here are called {step.name!r}: give one another name"))
-        names.add(step.name)
-        yield step
-
-
-def _step(
-    section: _Step, document: Document, here: Place, above: str, unit: str, mistakes: list[Mistake]
-) -> Step | None:
-    kinds = [kind for kind in _LEVELS if getattr(section, kind) is not None]
-    if len(kinds) != 1:
-        what = "each step is one of unit_procedure, operation, parallel and phase"
-        mistakes.append(document.mistake(here, f"{what}; this one is {' and '.join(kinds) or 'none of them'}"))
-        return None
-    level = _LEVELS[kinds[0]]
-    name = section.name or getattr(section, kinds[0])
-    path = f"{above}/{name}" if above else name
-    own_unit = section.unit or unit
-    _check_shape(section, level, document, here, mistakes)
-    below = tuple(_steps(section.steps, document, (*here, "steps"), path, own_unit, mistakes))
-    for step in below:
-        if step.level not in _INSIDE.get(level, frozenset()):
-            mistakes.append(document.mistake(step.place, f"a {step.level} cannot stand inside a {level}"))
-    return Step(
-        level=level,
-        name=name,
-        path=path,
-        place=here,
-        unit=own_unit,
-        phase=section.phase or "",
-        when=section.when,
-        arguments=section.arguments,
-        steps=below,
-    )
-
-
-def _check_shape(section: _Step, level: Level, document: Document, here: Place, mistakes: list[Mistake]) -> None:
-    if level is Level.PHASE and section.steps:
-        mistakes.append(document.mistake((*here, "steps"), "a phase has no steps"))
-    if level is not Level.PHASE and not section.steps:
-        mistakes.append(document.mistake(here, f"this {level} has no steps"))
-    if level is not Level.PHASE and section.arguments:
-        mistakes.append(document.mistake((*here, "with"), f"only a phase takes 'with:', not a {level}"))
-
-
 _Step.model_rebuild()
+
+
+class _Builder:
+    """Makes steps of sections; an operation that is used stands in its place as if it were written there."""
+
+    def __init__(self, document: Document, operations: Mapping[str, _Operation], mistakes: list[Mistake]) -> None:
+        self._document = document
+        self._operations = operations
+        self._mistakes = mistakes
+        self._using: list[str] = []
+
+    def steps(self, sections: list[_Step], place: Place, above: str, unit: str) -> Iterator[Step]:
+        """The steps of a list, in its order."""
+        names: set[str] = set()
+        for number, section in enumerate(sections):
+            here = (*place, number)
+            step = self._step(section, here, above, unit)
+            if step is None:
+                continue
+            if step.name in names:
+                self._wrong(here, f"two steps here are called {step.name!r}: give one another name")
+            names.add(step.name)
+            yield step
+
+    def handlers(self, sections: list[_Handler], here: Place) -> tuple[HandlerSpec, ...]:
+        """The handlers of an element."""
+        found = []
+        for number, one in enumerate(sections):
+            place = (*here, "on", number)
+            events = [key for key in _EVENTS if getattr(one, key)]
+            if len(events) != 1:
+                self._wrong(place, f"a handler is for exactly one of {', '.join(_EVENTS)}")
+            acts = [key for key in ("do", "go_to", "ask") if getattr(one, key)]
+            if len(acts) != 1:
+                self._wrong(place, "a handler does exactly one of do, go_to, ask")
+            if bool(one.choices) != bool(one.ask):
+                self._wrong(place, "a question (ask) has choices, and nothing else has")
+            for label, action in one.choices.items():
+                if action not in _ANSWERS and not action.startswith(GO_TO):
+                    what = f"{action!r} is none of {', '.join(_ANSWERS)}, {GO_TO}NAME"
+                    self._wrong((*place, "choices", label), what)
+            found.append(
+                HandlerSpec(
+                    place, one.when, one.alarm, one.bad_quality, one.timeout, one.failure, one.do, one.go_to or "",
+                    one.ask, one.choices,
+                )
+            )  # fmt: skip
+        return tuple(found)
+
+    def _step(self, section: _Step, here: Place, above: str, unit: str) -> Step | None:
+        kinds = [kind for kind in _LEVELS if getattr(section, kind) is not None]
+        if len(kinds) != 1:
+            what = f"each step is one of {', '.join(list(_LEVELS)[:-1])} and use"
+            self._wrong(here, f"{what}; this one is {' and '.join(kinds) or 'none of them'}")
+            return None
+        level = _LEVELS[kinds[0]]
+        name = section.name or getattr(section, kinds[0])
+        path = f"{above}/{name}" if above else name
+        own_unit = section.unit or unit
+        if section.use is not None:
+            return self._used(section, here, name, path, own_unit)
+        self._check_shape(section, level, here)
+        below = tuple(self.steps(section.steps, (*here, "steps"), path, own_unit))
+        for step in below:
+            if step.level not in _INSIDE.get(level, frozenset()):
+                self._wrong(step.place, f"a {step.level} cannot stand inside a {level}")
+        if level is Level.CHOICE:
+            self._check_branches(below)
+        for step in below if level is not Level.CHOICE else ():
+            if step.condition and step.level is not Level.LOOP:
+                self._wrong(
+                    (*step.place, "if"), "only a branch of a choice takes 'if:'; to wait for something is 'when:'"
+                )
+        return Step(
+            level=level,
+            name=name,
+            path=path,
+            place=here,
+            unit=own_unit,
+            phase=section.phase or "",
+            when=section.when,
+            arguments=section.arguments,
+            steps=below,
+            condition=section.until if level is Level.LOOP else section.condition,
+            times=section.times or "",
+            at_most=section.at_most or 0,
+            handlers=self.handlers(section.handlers, here),
+        )
+
+    def _used(self, section: _Step, here: Place, name: str, path: str, unit: str) -> Step | None:
+        used = section.use or ""
+        operation = self._operations.get(used)
+        if operation is None:
+            self._wrong((*here, "use"), f"there is no operation {used!r} under 'operations:'"
+                        f"{nearest(used, self._operations)}")  # fmt: skip
+            return None
+        if used in self._using:
+            self._wrong((*here, "use"), f"operation {used!r} uses itself")
+            return None
+        for key in section.arguments:
+            if key not in operation.parameters:
+                self._wrong((*here, "with", key), f"operation {used!r} has no parameter {key!r}"
+                            f"{nearest(key, operation.parameters)}")  # fmt: skip
+        if section.steps:
+            self._wrong((*here, "steps"), f"the steps of {used!r} stand under 'operations:', and none here")
+        place = ("operations", used)
+        self._using.append(used)
+        below = tuple(self.steps(operation.steps, (*place, "steps"), path, unit))
+        self._using.pop()
+        for step in below:
+            if step.level not in _INSIDE[Level.OPERATION]:
+                self._wrong(step.place, f"a {step.level} cannot stand inside an operation")
+        own = self.handlers(section.handlers, here)
+        return Step(
+            level=Level.OPERATION,
+            name=name,
+            path=path,
+            place=here,
+            unit=unit,
+            when=section.when,
+            steps=below,
+            condition=section.condition,
+            handlers=(*own, *self.handlers(operation.handlers, place)),
+            given={key: section.arguments.get(key, p.value) for key, p in operation.parameters.items()},
+        )
+
+    def _check_shape(self, section: _Step, level: Level, here: Place) -> None:
+        if level is Level.PHASE and section.steps:
+            self._wrong((*here, "steps"), "a phase has no steps")
+        if level is not Level.PHASE and not section.steps:
+            self._wrong(here, f"this {level} has no steps")
+        if level is not Level.PHASE and section.arguments:
+            self._wrong((*here, "with"), f"only a phase takes 'with:', not a {level}")
+        if level is not Level.LOOP:
+            for key in ("until", "times", "at_most"):
+                if getattr(section, key):
+                    self._wrong((*here, key), f"only a loop takes '{key}:', not a {level}")
+        elif not section.until and section.times is None:
+            self._wrong(here, "this loop has no end: write 'times:', or 'until:' with 'at_most:'")
+        elif section.until and section.at_most is None:
+            self._wrong(here, "this loop may go on for ever: write 'at_most:' beside 'until:'")
+        elif section.until and section.times is not None:
+            self._wrong((*here, "times"), "a loop has either 'until:' or 'times:'")
+
+    def _check_branches(self, branches: tuple[Step, ...]) -> None:
+        for step in branches[:-1]:
+            if not step.condition:
+                self._wrong(step.place, f"{step.name!r} is always chosen, and no branch after it is ever reached: "
+                            "give it an 'if:', or put it last")  # fmt: skip
+
+    def _wrong(self, place: Place, what: str) -> None:
+        self._mistakes.append(self._document.mistake(place, what))
+
+
+_EVENTS: Final = ("when", "alarm", "bad_quality", "timeout", "failure")
+GO_TO: Final = "go to "
+"""Beginning of a choice that goes on with another step."""
+_ANSWERS: Final = ("continue", "hold", "stop", "abort", "end")
+
+
+def _leaves(action: str) -> bool:
+    return action == "end" or action.startswith(GO_TO)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from evcontrol.journal.events import ENGINE, Kind, Origin
-from evcontrol.journal.replay import ANSWER_KEY
+from evcontrol.journal.replay import ANSWER_KEY, BatchView
 from evcontrol.procedure.check import ControlRecipe
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.element import Element, tree
+from evcontrol.procedure.freeze import check_freeze
+from evcontrol.procedure.jump import Jump, plan_jump
 from evcontrol.procedure.prompts import Answer, AnswerError, Prompt, PromptBoard
 from evcontrol.procedure.start import StartConditions, check_parent
 from evcontrol.procedure.states import AFTER_CRASH, FINAL, Command, State, after, targets
 from evcontrol.procedure.status import NOT_FOR_BATCHES, BatchInfo, ElementStatus, speed_limit, status
+from evcontrol.procedure.stepping import SteeringError, Stepping
 from evcontrol.procedure.supervise import Supervisor
 
 AFTER_OUTAGE = "the engine was restarted"
@@ -99,6 +103,11 @@ class BatchRun:
         """Paths of the phases that have begun and not ended, on one unit or on any."""
         return [e.path for e in self._phases() if e.active and (not unit or e.bound.unit == unit)]
 
+    def bears_outage_h(self) -> dict[str, float]:
+        """The longest outage that each phase bears that has begun, by path; those that bear any are left out."""
+        bears = {e.path: e.bound.phase.bears_outage_h for e in self._phases() if e.active and e.bound.phase is not None}
+        return {path: hours for path, hours in bears.items() if math.isfinite(hours)}
+
     def elements(self) -> list[ElementStatus]:
         """All elements in the order of the procedure."""
         return [status(element) for element in self.root.walk()]
@@ -111,6 +120,8 @@ class BatchRun:
         """The highest multiple of real time that the batch bears now, and why."""
         if self.ended:
             return 1.0, f"{self.id} has ended"
+        if self.frozen:
+            return 1.0, f"{self.id} is frozen"
         if len(self._board):
             return 1.0, f"{self.id} waits for a person"
         return speed_limit(self.id, self.root)
@@ -178,6 +189,94 @@ class BatchRun:
         self._board.answer(prompt, accepted)
         await self._rooms.journal.flush()
 
+    # -- steering -------------------------------------------------------------------------------------------------
+
+    @property
+    def stepping(self) -> Stepping:
+        """Single-step mode and breakpoints."""
+        return self._supervisor.stepping
+
+    def set_stepping(self, single: bool, breakpoints: Iterable[str], origin: Origin, reason: str) -> None:
+        """Change single-step mode and breakpoints. Raises SteeringError for an unknown path or one that has begun."""
+        wanted = sorted(set(breakpoints))
+        for path in wanted:
+            if path not in self._elements or not path:
+                raise SteeringError(f"{self.id} has no element {path!r}")
+            if self._elements[path].state is not State.IDLE and path not in self.stepping.breakpoints:
+                raise SteeringError(f"{path} has begun: a breakpoint stands before what has not")
+        self._still_runs()
+        body = {"single": single, "breakpoints": wanted, "reason": reason}
+        self._rooms.journal.append(Kind.STEPPING_CHANGED, origin, body, batch=self.id)
+        self.stepping.set(single, wanted)
+        self._supervisor.kick.set()
+
+    @property
+    def frozen(self) -> str:
+        """Why it is frozen; empty when it is not."""
+        return self._supervisor.work.freeze.reason
+
+    def freeze(self, origin: Origin, reason: str) -> None:
+        """Let everything stay as it is, pumps included, and no phase go on. Raises SteeringError."""
+        if self.state is not State.RUNNING or self.frozen:
+            raise SteeringError(f"{self.id} is {'frozen' if self.frozen else self.state}: what runs can be frozen")
+        check_freeze(self.root.walk())
+        self._rooms.journal.append(Kind.BATCH_FROZEN, origin, {"reason": reason}, batch=self.id)
+        self._supervisor.work.freeze.begin(reason)
+        self.root.waiting = f"frozen: {reason}"
+
+    def thaw(self, origin: Origin, reason: str) -> None:
+        """Let a frozen batch go on. Raises SteeringError."""
+        if not self.frozen:
+            raise SteeringError(f"{self.id} is not frozen")
+        self._rooms.journal.append(Kind.BATCH_THAWED, origin, {"reason": reason}, batch=self.id)
+        self._supervisor.work.freeze.end()
+        self.root.waiting = ""
+        self._supervisor.kick.set()
+
+    def step(self, path: str, origin: Origin) -> None:
+        """Let an element begin that stands at a step or a breakpoint. Raises SteeringError, KeyError."""
+        element = self._elements[path]
+        if element.state is not State.IDLE or element.skipped or not self.stepping.stops(element):
+            raise SteeringError(f"{path or self.id} does not stand at a step or a breakpoint")
+        self._rooms.journal.append(Kind.STEP_TAKEN, origin, {"element": path}, batch=self.id, path=path)
+        self.stepping.let_go(path)
+        self._supervisor.kick.set()
+
+    def plan_jump(self, path: str) -> Jump:
+        """What a jump to an element passes over. Raises SteeringError, KeyError."""
+        if self.reconciliation_due:
+            raise SteeringError(f"{self.id} is to be reconciled and signed first")
+        return plan_jump(self.root, self._elements[path], self.id)
+
+    def jump(self, jump: Jump, origin: Origin, reason: str) -> None:
+        """Pass over what was planned; a restart then goes on with the element that was jumped to."""
+        body = {
+            "to": jump.to.path, "skipped": [e.path for e in jump.skipped], "stopped": [e.path for e in jump.stopped],
+            "reason": reason,
+        }  # fmt: skip
+        self._rooms.journal.append(Kind.BATCH_JUMPED, origin, body, batch=self.id)
+        for element in jump.skipped:
+            element.skipped = True
+        for element in jump.stopped:
+            element.accepted = True
+            self._supervisor.command(element, Command.STOP, origin, f"jump to {jump.to.path}: {reason}")
+
+    def change_parameter(self, control: ControlRecipe, name: str, origin: Origin, reason: str) -> None:
+        """Go on with the same recipe bound anew, in which parameter ``name`` has another value."""
+        old, new = self.control.parameters[name], control.parameters[name]
+        body = {"name": name, "old": old, "new": new, "unit": "", "reason": reason}
+        self._rooms.journal.append(Kind.PARAMETER_CHANGED, origin, body, batch=self.id)
+        self.control = control
+        for bound in control.procedure.walk():
+            element = self._elements[bound.step.path]
+            element.bound = bound
+            if element.context is not None:
+                element.context.arguments = bound.arguments
+
+    def _still_runs(self) -> None:
+        if self.ended:
+            raise SteeringError(f"{self.id} is {self.state}")
+
     def on_scan(self) -> None:
         """Look at transitions again; the engine calls it after each scan."""
         if not self.ended:
@@ -190,22 +289,29 @@ class BatchRun:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        await self._supervisor.handlers.close()
 
     # -- after a crash ----------------------------------------------------------------------------------------------
 
-    def restore(self, states: Mapping[str, State], progress: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take up a batch that outlived its engine: Held, or on with Stopping and Aborting.
-
-        ``states`` and ``progress`` by path, as the journal's replay gives them.
-        """
-        supervisor = self._supervisor
+    def restore(self, view: BatchView) -> None:
+        """Take up a batch that outlived its engine, as the journal tells of it: Held, or on with Stopping, Aborting."""
+        supervisor, progress = self._supervisor, view.progress
+        states = {path: State(state) for path, state in view.states.items()}
+        supervisor.stepping.set(view.single_step, view.breakpoints)
+        for path in view.let_go:
+            supervisor.stepping.let_go(path)
+        for path in view.skipped:
+            self._elements[path].skipped = True
         supervisor.work.progress = {path: dict(entries) for path, entries in progress.items()}
         for element in self.root.walk():
             element.state = states.get(element.path, State.IDLE)
+            supervisor.structure.restore(element, supervisor.work.progress.get(element.path, {}))
         for element in self.root.walk():
             above = element.parent.state if element.parent is not None else State.IDLE
             if above in (State.STOPPING, State.ABORTING) and above in targets(element.state):
                 supervisor.set(element, above, ENGINE, None, AFTER_OUTAGE)
+            if element.path in view.stopped and State.STOPPING in targets(element.state):
+                supervisor.set(element, State.STOPPING, ENGINE, None, AFTER_OUTAGE)
             back = AFTER_CRASH[element.state]
             if element.is_phase and element.state is not State.IDLE and element.state not in FINAL:
                 supervisor.work.make(element)

@@ -12,9 +12,12 @@ from evcontrol.journal.events import ENGINE, Kind, Origin
 from evcontrol.journal.store import JournalUnavailableError
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.element import Element
+from evcontrol.procedure.handlers import COMMANDS, Handlers, target_of
 from evcontrol.procedure.prompts import PromptBoard
 from evcontrol.procedure.recipe import Level
 from evcontrol.procedure.states import FINAL, ON_DONE, Command, State, after, allowed_commands
+from evcontrol.procedure.stepping import Stepping
+from evcontrol.procedure.structure import Structure
 from evcontrol.procedure.work import PhaseWork, trouble
 
 _ENDED_EARLY: Final = frozenset({State.STOPPED, State.ABORTED})
@@ -39,11 +42,20 @@ class Supervisor:
         self.work = PhaseWork(
             rooms, batch, board, self.kick, lambda phase: self.set(phase, State.PAUSED, ENGINE, None, phase.reason)
         )
+        self.stepping = Stepping()
         self._rooms = rooms
         self._batch = batch
         self._root = root
         self._hold_level = hold_level
         self._changed = changed
+        self.structure = Structure(
+            rooms,
+            batch,
+            lambda element, why: self.hold(why, at=[element]),
+            lambda element, state, command: self.set(element, state, ENGINE, command, ""),
+            self.work.forget,
+        )
+        self.handlers = Handlers(rooms, batch, root, board, self._act)
 
     async def run(self) -> None:
         """Until the procedure has ended."""
@@ -51,6 +63,7 @@ class Supervisor:
             await self.kick.wait()
             self.kick.clear()
             try:
+                self.handlers.evaluate()
                 while any(self._advance(element) for element in reversed(list(self._root.walk()))):
                     pass
             except JournalUnavailableError as error:
@@ -94,6 +107,8 @@ class Supervisor:
         element.state = state
         element.reason = reason
         element.since = self._rooms.clock.now()
+        if element is self._root and state is not State.RUNNING:
+            self.work.freeze.end()
         self._changed()
 
     def _command_tree(self, element: Element, command: Command, origin: Origin, reason: str) -> None:
@@ -108,6 +123,21 @@ class Supervisor:
             if child.active:
                 self._command_tree(child, command, origin, reason)
 
+    def _act(self, element: Element, action: str, reason: str) -> None:
+        """Do what a handler says."""
+        if action in COMMANDS:
+            self._command_tree(self._root, COMMANDS[action], ENGINE, reason)
+        elif action == "hold":
+            self.hold(reason, at=[element])
+        else:
+            if (target := target_of(action)) and element.parent is not None:
+                siblings = [child.bound.step.name for child in element.parent.children]
+                here, there = siblings.index(element.bound.step.name), siblings.index(target)
+                self.structure.skip(element.parent, siblings[here + 1 : there])
+            element.accepted = True
+            self._command_tree(element, Command.STOP, ENGINE, reason)
+        self.kick.set()
+
     def _advance(self, element: Element) -> bool:
         """Bring one element on; whether something changed."""
         if element.is_phase:
@@ -118,7 +148,7 @@ class Supervisor:
                 what = f"{stopped[0].path} was {stopped[0].state.lower()}: Restart goes on with what follows it"
                 self.hold(what, at=[element])
                 return True
-            if any(self._start_child(child) for child in element.startable()):
+            if self.structure.advance(element) or any(self._start_child(child) for child in element.startable()):
                 return True
         state = element.next_state()
         if state is None:
@@ -133,7 +163,12 @@ class Supervisor:
             if not child.when.update(resolve, self._rooms.clock.now()):
                 child.waiting = child.when.describe(resolve)
                 return False
+        if stands := "the batch is frozen" if self.work.freeze.frozen else self.stepping.stops(child):
+            child.waiting = stands
+            return False
+        self.stepping.began(child.path)
         child.waiting = ""
+        child.began = self._rooms.clock.now()
         self.set(child, State.RUNNING, ENGINE, Command.START, "")
         if child.is_phase:
             self.work.make(child)
@@ -165,6 +200,8 @@ class Supervisor:
     def _finish_work(self, element: Element, work: asyncio.Task[None]) -> None:
         element.work = None
         told = trouble(work)
+        if told and self.handlers.failed(element, f"{element.path}: {told}"):
+            return
         if told:
             self.hold(f"{element.path}: {told}", at=[element])
         elif element.state is State.PAUSING:

@@ -15,6 +15,7 @@ from evcontrol.control.gate import SafeReport
 from evcontrol.journal.store import JournalUnavailableError
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext, Rooms
 from evcontrol.procedure.element import Element
+from evcontrol.procedure.freeze import Freeze
 from evcontrol.procedure.prompts import PromptBoard
 from evcontrol.procedure.states import State
 from evcontrol.procedure.takeover import TakeOver
@@ -34,6 +35,7 @@ class PhaseWork:
     ) -> None:
         self.progress: dict[str, dict[str, Any]] = {}
         """What phases have recorded, by path."""
+        self.freeze = Freeze()
         self._rooms = rooms
         self._batch = batch
         self._board = board
@@ -55,7 +57,13 @@ class PhaseWork:
             progress=self.progress.get(element.path, {}),
         )
         element.context.pause = lambda: self._pause_point(element)
+        element.context.thawed = self.freeze.thawed
         element.phase = element.bound.phase(element.context)
+
+    def forget(self, element: Element) -> None:
+        """A phase begins anew: nothing that it recorded counts any more."""
+        self.progress.pop(element.path, None)
+        element.phase = element.context = element.work = element.transient = None
 
     def begin(self, element: Element) -> None:
         """Begin the work of a phase that was made."""

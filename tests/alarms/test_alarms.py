@@ -17,7 +17,7 @@ from evcontrol.alarms.states import ACTIVE, BACK, SILENCED, TRANSITIONS, WAITING
 from evcontrol.clock import NS
 from evcontrol.journal.events import Kind, Origin
 from evcontrol.journal.store import JournalUnavailableError
-from evcontrol.plant.alarm_specs import AlarmSpec, ExpressionTest, LimitTest, RateTest
+from evcontrol.plant.alarm_specs import AlarmSpec, ExpressionTest, LimitTest, OnBad, RateTest
 from evcontrol.quality import BAD_NOT_CONNECTED, GOOD, UNCERTAIN_SENSOR_NOT_ACCURATE
 from tests.alarms.conftest import START_S, Bench, spec
 
@@ -101,11 +101,76 @@ def _by_itself(letter: str, present: bool, applies: bool) -> str:
     return "F" if letter == "A" and not applies else letter
 
 
+HIGH, LOW, IDLE = ("scan", 9.0, 100.0), ("scan", 1.0, 100.0), ("scan", 1.0, 0.0)
+PATHS = {
+    ("A", False): [LOW],
+    ("B", True): [HIGH],
+    ("C", True): [HIGH, "acknowledge"],
+    ("D", False): [HIGH, LOW],
+    ("E", False): [LOW, "shelve"],
+    ("E", True): [HIGH, "shelve"],
+    ("F", False): [IDLE],
+    ("G", False): [LOW, "remove"],
+    ("G", True): [HIGH, "remove"],
+}
+"""How each state is reached, with the condition absent and present where it can be either."""
+EVENTS = {
+    "high": [HIGH],
+    "low": [LOW],
+    "bad": [("scan", math.nan, 100.0)],
+    "idle": [IDLE],
+    "the time of shelving is over": [("later", 600.0), LOW],
+    "the same while the condition is present": [("later", 600.0), HIGH],
+} | {deed: [deed] for deed in DEEDS}
+
+
+def _do(bench: Bench, step: str | tuple[str, float] | tuple[str, float, float]) -> None:
+    if isinstance(step, str):
+        DEEDS[step](bench.alarms)
+    elif step[0] == "later":
+        bench.clock.t += round(step[1] * NS)
+    else:
+        bench.scan(step[1], BAD_NOT_CONNECTED if math.isnan(step[1]) else GOOD, run=step[-1])
+
+
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize(("start", "present"), PATHS)
+def test_every_event_in_every_state_leads_where_the_standard_says(
+    bench: MakeBench, start: str, present: bool, event: str
+) -> None:
+    it = bench(replace(UNDELAYED, while_="U.RUN > 0 rpm"))
+    for step in PATHS[start, present]:
+        _do(it, step)
+    assert LETTER[AlarmStatus(it.status())] == start
+    if event in DEEDS:
+        expected = STANDARD.get((start, event))
+        if expected is None:
+            with pytest.raises(ValueError, match=r"alarm U\.HIGH is"):
+                _do(it, event)
+        else:
+            _do(it, event)
+        assert LETTER[AlarmStatus(it.status())] == (start if expected is None else expected[present])
+        return
+    for step in EVENTS[event]:
+        _do(it, step)
+    now = {"high": True, "low": False, "idle": False, "bad": present}.get(event, "present" in event)
+    applies = event != "idle"
+    letter = STANDARD["E", "unshelve"][now] if start == "E" and event.startswith("the") else start
+    assert LETTER[AlarmStatus(it.status())] == _by_itself(letter, now, applies)
+
+
 @settings(max_examples=120, deadline=None)
-@given(st.lists(st.sampled_from(["high", "low", "bad", "idle", *DEEDS]), max_size=30))
-def test_every_history_follows_the_standard(history: list[str]) -> None:
+@given(
+    history=st.lists(st.sampled_from(["high", "low", "bad", "idle", *DEEDS]), max_size=30),
+    on_bad=st.sampled_from(list(OnBad)),
+    declared=st.booleans(),
+)
+def test_every_history_follows_the_standard(history: list[str], on_bad: OnBad, declared: bool) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        bench = Bench(Path(directory), replace(UNDELAYED, while_="U.RUN > 0 rpm"))
+        test = LimitTest("U.P", above=True, setpoint=8.0) if declared else UNDELAYED.test
+        bench = Bench(
+            Path(directory), replace(UNDELAYED, test=test, setpoint_unit="psig", while_="U.RUN > 0 rpm", on_bad=on_bad)
+        )
         letter, present, applies = "A", False, True
         for what in history:
             if what in DEEDS:
@@ -119,7 +184,7 @@ def test_every_history_follows_the_standard(history: list[str]) -> None:
             else:
                 quality = BAD_NOT_CONNECTED if what == "bad" else GOOD
                 bench.scan(9.0 if what == "high" else 1.0, quality, run=0.0 if what == "idle" else 100.0)
-                present = present if what == "bad" else what == "high"
+                present = (present or on_bad is OnBad.RAISE) if what == "bad" else what == "high"
                 applies = what != "idle"
                 letter = _by_itself(letter, present, applies)
             assert LETTER[AlarmStatus(bench.status())] == letter
@@ -336,6 +401,13 @@ def test_the_state_tells_the_condition_with_its_present_values(bench: MakeBench)
     it = bench()
     it.scan(7.25)
     assert it.alarms.describe("U.HIGH") == "U.P > 8 psig (now 7.25 psig)"
+
+
+def test_the_first_of_a_group_is_still_marked_after_a_crash(bench: MakeBench) -> None:
+    it = bench(replace(UNDELAYED, group="g"), replace(UNDELAYED, name="U.OTHER", group="g"))
+    it.alarms.restore("U.HIGH", AlarmStatus.UNACKNOWLEDGED, 17, first_out=True)
+    it.scan(9.0)
+    assert [state.first_out for state in it.alarms.states()] == [True, False]
 
 
 def test_an_alarm_from_before_a_crash_still_waits_for_its_acknowledgement(bench: MakeBench) -> None:

@@ -13,7 +13,7 @@ from evcontrol.acquisition.image import ProcessImage
 from evcontrol.alarms.describe import as_expression, describe, in_words
 from evcontrol.alarms.watch import Watch
 from evcontrol.clock import NS
-from evcontrol.expression import Reading, Symbol
+from evcontrol.expression import Reading, Symbol, compile_condition
 from evcontrol.plant.alarm_specs import (
     AlarmSpec,
     AlarmTest,
@@ -326,3 +326,43 @@ def test_an_alarm_tells_what_it_looks_at_with_the_present_readings(test: AlarmTe
         assert condition.describe(eye.image.resolve) == words
     else:
         assert describe(one, one.setpoint, 12.0, SYMBOLS, eye.image.resolve) == words
+
+
+READINGS = st.tuples(st.sampled_from(["U.P", "U.RUN", "U.MODE"]), st.sampled_from([0.0, 1.0, 6.0]), QUALITIES)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.lists(READINGS, max_size=2), max_size=25))
+def test_a_condition_that_is_asked_only_when_a_reading_changes_is_what_it_is_when_always_asked(
+    scans: list[list[tuple[str, float, int]]],
+) -> None:
+    texts = [
+        "U.P > 5 psig",
+        "U.P > 5 psig and not U.RUN > 0 rpm",
+        "rising(U.P > 5 psig) or U.MODE = auto",
+        "U.P > 5 psig for 2 s",
+        "votes(2, U.P > 5 psig for 2 s, bad(U.RUN), U.MODE = off)",
+    ]
+    eye = Eye(*(declared(ExpressionTest(text)) for text in texts))
+    every = [compile_condition(text, SYMBOLS) for text in texts]
+    present = [False] * len(texts)
+    for readings in scans:
+        found = eye.scan(*readings)
+        for place, condition in enumerate(every):
+            state = condition.update(eye.image.resolve, eye.t)
+            present[place] = present[place] if state is None else state
+        assert found == present
+
+
+@pytest.mark.parametrize(
+    ("text", "remembers"),
+    [
+        ("U.P > 5 psig", False),
+        ("not (U.P > 5 psig and bad(U.RUN))", False),
+        ("not (U.P > 5 psig for 2 s)", True),
+        ("U.RUN > 0 rpm or rising(U.P > 5 psig)", True),
+        ("votes(1, U.P > 5 psig for 2 s, bad(U.RUN))", True),
+    ],
+)
+def test_only_conditions_on_time_or_on_what_was_are_asked_every_scan(text: str, remembers: bool) -> None:
+    assert compile_condition(text, SYMBOLS).remembers is remembers

@@ -208,3 +208,13 @@ def test_an_alarm_goes_out_of_service_and_back_with_the_password_as_its_signatur
     assert "U.HIGH is " in capsys.readouterr().out
     assert run(["alarms", deed, "U.HIGH", "--reason", " "]) != 0
     assert len(engine.signed) == 1
+
+
+def test_a_changed_setpoint_stands_among_the_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    journal = Journal(tmp_path / "journal", HandClock())
+    body = {"alarm": "U.HIGH", "old": 8.0, "new": 7.5, "unit": "psig", "configured": 8.0, "reason": "it fouls"}
+    journal.append(Kind.ALARM_SETPOINT, ANNA, body)
+    journal.close()
+    [row] = rows(tmp_path, capsys)
+    told = (row["alarm"], row["old"], row["new"], row["unit"], row["who"], row["why"])
+    assert told == ("U.HIGH", "setpoint 8", "setpoint 7.5", "psig", "user:anna", "it fouls")

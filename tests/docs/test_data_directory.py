@@ -66,9 +66,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def documented() -> dict[str, set[str]]:
-    """Body keys by kind, of the table and of those that nothing writes yet."""
+    """Body keys by kind, of the table."""
     rows = re.findall(r"^\| `(\w+\.?\w*)` \| (`.*?) \| ", TEXT, re.MULTILINE)
-    rows += re.findall(r"`(\w+\.\w+)` \(([^)]*)\)", TEXT.split("Reserved,")[1].split("\n\n")[0].replace("\n", " "))
     return {kind: set(re.findall(r"`(\w+)`", keys)) for kind, keys in rows}
 
 
@@ -99,14 +98,6 @@ def test_events_of_a_real_batch_have_the_keys_that_are_told(data: Path) -> None:
         assert set(event.body) == told[event.kind], event.kind
         assert event.actor in {actor.value for actor in ProcessActor} or event.actor.startswith("user:")
     assert len(kinds) >= 20
-
-
-def test_what_is_reserved_is_written_by_nothing() -> None:
-    reserved = re.findall(r"`(\w+\.\w+)` \(", TEXT.split("Reserved,")[1].split("\n\n")[0])
-    code = [p.read_text(encoding="utf-8") for p in (ROOT / "evcontrol").rglob("*.py")]
-    for kind in Kind:
-        written = any(re.search(rf"(record|append|append_safety|event|note)\(\s*Kind\.{kind.name}\b", c) for c in code)
-        assert not (written and kind.value in reserved), kind
 
 
 def test_the_keys_of_an_event_are_told(data: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -68,6 +69,13 @@ def test_what_a_phase_needs_of_its_unit_is_told(name: str) -> None:
     assert set(loops) == set(kind.loops)
     needs = f"Needs a unit of class `{kind.unit_class}`" if kind.unit_class else "Needs no unit."
     assert needs in text
+
+
+def test_how_long_an_outage_each_phase_bears_is_told() -> None:
+    told = {
+        name: float(hours) for names, hours in rows(chapter("## Phases"))[1:4] for name in re.findall(r"`(\w+)`", names)
+    }
+    assert told == {name: kind.bears_outage_h for name, kind in SHIPPED.items() if math.isfinite(kind.bears_outage_h)}
 
 
 def test_every_result_of_a_phase_is_named() -> None:

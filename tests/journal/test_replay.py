@@ -80,7 +80,9 @@ def test_an_unsigned_reconciliation_keeps_what_was_expected() -> None:
     story.tell(Kind.BATCH_CREATED, {"recipe": {}}, "B-1")
     story.tell(Kind.RECONCILIATION_SHOWN, {"tags": {"U.WT": 812.4}}, "B-1")
     assert story.view().batches["B-1"].unsigned == {"U.WT": 812.4}
-    story.tell(Kind.SIGNATURE, {"user": "olivia"}, "B-1")
+    story.tell(Kind.SIGNATURE, {"user": "olivia", "subject": "jump to a of B-1"}, "B-1")
+    assert story.view().batches["B-1"].unsigned == {"U.WT": 812.4}
+    story.tell(Kind.SIGNATURE, {"user": "olivia", "subject": "reconciliation of B-1"}, "B-1")
     assert story.view().batches["B-1"].unsigned == {}
 
 

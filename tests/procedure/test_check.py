@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,34 @@ def test_steps_that_run_at_once_do_not_command_one_unit(plant: Plant) -> None:
     text = TEXT.replace(entry, "              - phase: load\n                with: {mass: 100 g}\n")
     assert text != TEXT
     assert "'load' and 'clean' both command 'tff'" in mistakes(text, plant)
+
+
+TWO_SKIDS = """\
+recipe: R
+version: 1.0.0
+product: P
+units: {tff: {class: tff}}
+procedure:
+  - phase: prompt
+    unit: tff
+    with: {text: Do it}
+"""
+
+
+@pytest.fixture(scope="module")
+def two(plant: Plant) -> Plant:
+    return replace(plant, units={**plant.units, "TFF202": replace(plant.units["TFF201"], name="TFF202")})
+
+
+def test_a_unit_that_another_batch_uses_is_not_the_first_choice(two: Plant) -> None:
+    recipe = parse_recipe(TWO_SKIDS, "r.yaml")
+    assert bind(recipe, two).units == {"tff": "TFF201"}
+    assert bind(recipe, two, busy={"TFF201"}).units == {"tff": "TFF202"}
+    assert bind(recipe, two, busy={"TFF201", "TFF202"}).units == {"tff": "TFF201"}
+
+
+def test_a_batch_that_is_taken_up_again_keeps_the_units_that_were_recorded(two: Plant, plant: Plant) -> None:
+    recipe = parse_recipe(TWO_SKIDS, "r.yaml")
+    assert bind(recipe, two, units={"tff": "TFF202"}).units == {"tff": "TFF202"}
+    with pytest.raises(SourceError, match="no free unit of class 'tff'"):
+        bind(recipe, plant, units={"tff": "TFF202"})

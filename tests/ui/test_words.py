@@ -75,3 +75,11 @@ def test_an_alarm_tells_what_follows_and_what_to_do_and_leaves_out_what_is_not_k
         "Time to act: 5 min",
         "What to do: open it",
     ]
+
+
+def test_only_the_roles_that_the_plant_file_names_may_shelve() -> None:
+    one = alarm("U.HIGH", "high", 1)
+    assert words.why_no_shelver(one, ["operator"]) == ""
+    named = one.model_copy(update={"shelve_by": ["supervisor", "engineer"]})
+    assert words.why_no_shelver(named, ["operator"]) == "Only supervisor or engineer may shelve this alarm"
+    assert words.why_no_shelver(named, ["operator", "engineer"]) == ""

@@ -1,8 +1,9 @@
-"""Declared alarms against the simulated skid: a stuck valve is told within 10 s."""
+"""Declared alarms against the simulated skid: a stuck valve, a program that stands still, a blocked event loop."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -41,5 +42,27 @@ def test_a_stuck_valve_is_an_alarm_within_ten_seconds_and_clears_when_it_comes_f
         assert (raised.t - begun) / NS < WITHIN_S
         assert "does not follow" in raised.body["text"]
         assert mine[-1].body["new"] == "returned"
+
+    serve(tmp_path, work)
+
+
+def test_a_controller_whose_program_stands_still_is_an_alarm_although_its_link_answers(tmp_path: Path) -> None:
+    async def work(served: Served) -> None:
+        await served.until(lambda: served.engine.image.reading("TFF201.HEARTBEAT_ECHO").value > 0)
+        served.sim.skid.step = lambda dt_s: None  # type: ignore[method-assign]
+        stands = "TFF201.CONTROLLER_STANDS_STILL"
+        await served.until(lambda: served.engine.alarms.is_active(stands))
+        assert not served.engine.alarms.is_active("TFF201.LINK_LOST")
+
+    serve(tmp_path, work)
+
+
+def test_an_event_loop_that_stands_still_is_an_alarm_when_it_goes_on(tmp_path: Path) -> None:
+    async def work(served: Served) -> None:
+        await served.until(lambda: served.engine.scanner.latest.seq > 10)
+        threading.Event().wait(1.5)  # what no part of the engine may do
+        await served.until(lambda: served.engine.alarms.is_active("SYS.STOOD_STILL"))
+        (raised,) = [e for e in served.events(Kind.ALARM_STATE) if e.body["alarm"] == "SYS.STOOD_STILL"]
+        assert raised.body["value"] > 1_000.0
 
     serve(tmp_path, work)

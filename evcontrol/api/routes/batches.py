@@ -63,7 +63,7 @@ async def one_batch(batch: str, desk: TheDesk) -> BatchView:
 @router.post("/batches/{batch}/command")
 async def command_batch(batch: str, body: BatchCommand, signed: Operator, desk: TheDesk) -> BatchView:
     """Command a batch or one of its elements."""
-    run = _run(desk, batch)
+    run = known_run(desk, batch)
     if body.command in NEEDS_REASON and not body.reason:
         raise RefusedError(422, f"{body.command} needs a reason", "Send `reason`.")
     if all(element.path != body.path for element in run.elements()):
@@ -82,7 +82,7 @@ async def prompts(desk: TheDesk) -> list[PromptView]:
 @router.post("/batches/{batch}/prompts/{prompt:path}/answer", status_code=204)
 async def answer(batch: str, prompt: str, body: Answer, signed: Operator, desk: TheDesk) -> None:
     """Answer a question; one that has a meaning is signed with the password, given anew."""
-    run, batches, session = _run(desk, batch), desk.engine.batches, signed.session
+    run, batches, session = known_run(desk, batch), desk.engine.batches, signed.session
     if not run.question(prompt).meaning:
         await batches.answer(batch, prompt, body.value, signed.origin, body.comment)
         return
@@ -99,7 +99,7 @@ async def answer(batch: str, prompt: str, body: Answer, signed: Operator, desk: 
 @router.get("/batches/{batch}/reconciliation", dependencies=[Reader])
 async def reconciliation(batch: str, desk: TheDesk) -> Reconciliation:
     """What an outage changed: to be signed before the batch may be restarted."""
-    _run(desk, batch)
+    known_run(desk, batch)
     shown = desk.engine.batches.reconciliations.get(batch)
     if shown is None:
         raise RefusedError(404, f"batch {batch} has nothing to be reconciled: its engine was never away")
@@ -111,7 +111,7 @@ async def sign_reconciliation(
     batch: str, body: SignReconciliation, signed: Annotated[Signed, Depends(may(Permission.SIGN))], desk: TheDesk
 ) -> None:
     """Sign a reconciliation as it was shown; the password proves anew who signs."""
-    run, batches, session = _run(desk, batch), desk.engine.batches, signed.session
+    run, batches, session = known_run(desk, batch), desk.engine.batches, signed.session
     if not run.reconciliation_due or batch not in batches.reconciliations:
         raise RefusedError(409, f"batch {batch} has nothing to be signed")
     password = body.password.get_secret_value()
@@ -123,7 +123,8 @@ async def sign_reconciliation(
     desk.signed[batch] = session.full_name
 
 
-def _run(desk: Desk, batch: str) -> BatchRun:
+def known_run(desk: Desk, batch: str) -> BatchRun:
+    """A batch that something can be done with. RefusedError when there is none."""
     if batch not in desk.engine.batches.runs:
         if batch in desk.engine.view.batches:
             raise RefusedError(409, f"batch {batch} ended before the engine was started: nothing can be done with it")
