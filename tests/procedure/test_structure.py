@@ -292,7 +292,7 @@ def test_an_alarm_is_handled(tmp_path: Path) -> None:
             run = await suite.start_batch(recipe(HANDLED % "{alarm: tff.PERMEATE_VESSEL_FULL, do: stop}"))
             await suite.scans(5)
             ledger = suite.sim.process.ledger
-            ledger.permeate.add(ledger.water.take(9700.0))
+            ledger.permeate.add(ledger.water.take(11_500.0))
             await to_end(suite, run)
             return run.state, run.reason
 
