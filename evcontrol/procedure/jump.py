@@ -20,7 +20,10 @@ class Jump:
 
 
 def plan_jump(root: Element, to: Element, what: str) -> Jump:
-    """What a jump to ``to`` passes over. SteeringError unless the procedure is held and ``to`` has not begun."""
+    """What a jump to ``to`` passes over. SteeringError unless the procedure is held and ``to`` has not begun.
+
+    A jump does not lead into a choice or loop, which decide by themselves what of them is run.
+    """
     if root.state is not State.HELD:
         raise SteeringError(f"{what} is {root.state}: hold it before a jump")
     if to.state is not State.IDLE or to.skipped:
@@ -29,6 +32,8 @@ def plan_jump(root: Element, to: Element, what: str) -> Jump:
     passed: list[Element] = []
     inside = to
     while (above := inside.parent) is not None:
+        if above.level in (Level.CHOICE, Level.LOOP):
+            raise SteeringError(f"{to.path} is inside the {above.level} {above.path}: a jump leads before or behind it")
         if above.level is not Level.PARALLEL:
             passed = [*above.children[: above.children.index(inside)], *passed]
         inside = above

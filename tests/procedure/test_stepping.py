@@ -163,3 +163,32 @@ def test_a_jump_is_refused_where_it_makes_no_sense(tmp_path: Path) -> None:
             run.plan_jump(D)
 
     tell(tmp_path, story)
+
+
+LOOPED = """\
+  - unit_procedure: work
+    unit: tff
+    steps:
+      - phase: prompt
+        name: a
+        with: {text: Do a}
+      - loop: again
+        times: 2
+        steps:
+          - phase: prompt
+            name: b
+            with: {text: Do b}
+"""
+
+
+def test_a_jump_does_not_lead_into_a_loop(tmp_path: Path) -> None:
+    async def main(clock: VirtualClock) -> None:
+        async with Suite(tmp_path / "data", clock) as suite:
+            run = await suite.start_batch(HEAD + LOOPED)
+            await suite.scans(2)
+            await hold(suite, run)
+            with pytest.raises(SteeringError, match="inside the loop work/again"):
+                run.plan_jump("work/again/b")
+            assert [e.path for e in run.plan_jump("work/again").stopped] == ["work/a"]
+
+    run_virtual(main)
