@@ -18,13 +18,15 @@ def main() -> None:
     """Run every case with both and print."""
     for case in CASES:
         print(f"-- {case.name}: setpoint {case.setpoint:g} {case.unit}, tolerance {case.tolerance:g}")
+        print(f"   worst error and overshoot ({case.unit}), settling time after each disturbance")
         both = {"ours": timed(case, ours), "simple-pid": timed(case, peer)}
         for name, (figures, per_step_us) in both.items():
             print(f"  {name:11} IAE {figures.iae:9.1f} {case.unit} s, travel {figures.travel_per_h:8.0f}/h, "
                   f"{per_step_us:5.1f} us a step")  # fmt: skip
         for what in both["ours"][0].worst:
-            told = [f"{name} {f.worst[what]:6.2f}, {f.settled[what]:6.0f} s" for name, (f, _) in both.items()]
-            print(f"    {what:32} worst ({case.unit}), settled: {'; '.join(told)}")
+            told = [f"{name} {f.worst[what]:6.2f} {f.overshoot[what]:5.2f} {f.settled[what]:6.0f} s"
+                    for name, (f, _) in both.items()]  # fmt: skip
+            print(f"    {what:32} {'; '.join(told)}")
 
 
 def peer(case: Case, process: Process) -> Step:

@@ -18,6 +18,7 @@ from drivers.driver import Driver, Link, LinkState
 from drivers.registry import driver_type
 from evcontrol.access.people import People
 from evcontrol.access.session import Sessions
+from evcontrol.acquisition.forced import ForcedValues
 from evcontrol.acquisition.image import ProcessImage
 from evcontrol.acquisition.lateness import Lateness
 from evcontrol.acquisition.links import LinkTags
@@ -115,9 +116,11 @@ class Engine:
             self.alarms.is_active,
         )  # fmt: skip
         self.batches = Batches(rooms, self.interlocks, self.blockers, data / "history")
+        self.forced = ForcedValues(plant, self.journal, clock, lambda: [run.id for run in self.batches.active()])
         self.steering = BatchSteering(self.batches, self.people, rooms)
         self._standstill = Standstill(clock)
-        self._lateness = Lateness()
+        self._scan_lateness, self._loop_lateness = Lateness(), Lateness()
+        self._loops_late_ms = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._observed = False
         self._died_until = 0
@@ -193,6 +196,7 @@ class Engine:
                 await self.batches.hold_all(f"the engine stops: {reason}")
         reports = [await self.gate.make_safe(unit, f"the engine stops: {reason}") for unit in self.plant.units]
         self._standstill.stop()
+        self.forced.end_all("the engine stops")
         await self.batches.close()
         await self.gate.close()
         for task in self._tasks:
@@ -244,6 +248,8 @@ class Engine:
             reasons.append(f"{unit} is still being made safe: wait until that has ended")
         if trouble := self._history_trouble():
             reasons.append(trouble)
+        if not self.plant.simulated:
+            reasons += [f"{one.tag} is forced by {one.by}: end that first" for one in self.forced.standing()]
         return reasons
 
     # -- what follows what -------------------------------------------------------------------------------------------
@@ -259,13 +265,14 @@ class Engine:
         self.gate.on_restart = self._restarted
         self.scanner.on_failure = self._room_failed
         self.scanner.checks.on_doubt = self._doubted
+        self.scanner.overlay = self.forced.apply
         self.batches.on_change = self._batch_changed
         self.scanner.stages += [
             self.expiry.evaluate,
             self.gate.on_scan,
             self.alarms.evaluate,
             self._interlocks,
-            self.loops.evaluate,
+            self._step_loops,
             self._keep,
             self._watch,
         ]
@@ -274,6 +281,10 @@ class Engine:
     def _interlocks(self, scan: Scan) -> None:
         if self._observed:
             self.interlocks.evaluate(scan)
+
+    def _step_loops(self, scan: Scan) -> None:
+        self.loops.evaluate(scan)
+        self._loops_late_ms = scan.late_ms + (self.clock.now() - scan.t) / 1e6 / self.clock.speed
 
     def _keep(self, scan: Scan) -> None:
         self.historian.keep(scan.t, scan.wall, scan.frames)
@@ -294,11 +305,14 @@ class Engine:
         tags: Mapping[str, float | str] = {
             "SYS.SPEED": self.clock.speed,
             "SYS.SCAN_LATE": max(0.0, scan.late_ms),
-            "SYS.SCAN_LATE_P99": self._lateness.take(scan),
+            "SYS.SCAN_LATE_P99": self._scan_lateness.take(scan.wall, scan.late_ms),
+            "SYS.LOOPS_LATE": max(0.0, self._loops_late_ms),
+            "SYS.LOOPS_LATE_P99": self._loop_lateness.take(scan.wall, self._loops_late_ms),
             "SYS.SCANS_MISSED": float(self.scanner.overruns),
             "SYS.STOOD_STILL": self._standstill.take(),
             "SYS.DIED": float(scan.t < self._died_until),
             "SYS.BYPASSED": float(sum(1 for state in self.interlocks.states() if state.bypass is not None)),
+            "SYS.FORCED": float(len(self.forced.standing())),
             "SYS.HISTORY_LAG": self.historian.lag_s,
             "SYS.HISTORY_REFUSED": float(bool(self._history_trouble())),
             "SYS.FORWARD_STATE": forward.state.value,

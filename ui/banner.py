@@ -60,6 +60,9 @@ class AlarmBanner(QFrame):
         bypassed = [one.interlock for one in picture.interlocks if one.bypassed_until]
         if bypassed:
             what = f"⚠ {words.count(len(bypassed), 'interlock')} BYPASSED: {bypassed[0]}   {what}".rstrip()
+        forced = picture.forced()
+        if forced:
+            what = f"⚠ {words.count(len(forced), 'value')} FORCED: {forced[0]}   {what}".rstrip()
         self.tripped.say(what, Tone.BAD, stale)
 
 

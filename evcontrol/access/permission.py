@@ -20,6 +20,7 @@ class Permission(StrEnum):
     DISABLE = "disable"  # alarms: out of service
     RESET = "reset"  # tripped interlocks
     BYPASS = "bypass"  # interlocks, for a limited time, with a signature
+    FORCE = "force"  # values in place of readings, for tests
     STEER = "steer"  # jumps and live parameters of batches, with a signature
     SIGN = "sign"
     ADMINISTER = "administer"  # people
@@ -50,6 +51,7 @@ ROLES: Final[Mapping[str, frozenset[Permission]]] = MappingProxyType(
                 Permission.SHELVE,
                 Permission.ADJUST,
                 Permission.RESET,
+                Permission.FORCE,
             }
         ),
         # Who hands out access has none to the process by that.

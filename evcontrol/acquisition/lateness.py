@@ -1,4 +1,4 @@
-"""How late the scans of the last minute were."""
+"""How late something that is done each scan was in the last minute."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import deque
 
 import numpy as np
 
-from evcontrol.acquisition.scan import Scan
 from evcontrol.clock import NS
 
 WINDOW_S = 60.0
@@ -16,19 +15,19 @@ SHARE = 99.0
 
 
 class Lateness:
-    """``p99_ms`` is the lateness (real ms) that 99 % of the scans of the last minute kept below."""
+    """``p99_ms`` is the lateness (real ms) that 99 % of the times in the last minute kept below."""
 
     def __init__(self) -> None:
         self.p99_ms = 0.0
         self._late: deque[tuple[int, float]] = deque()
         self._told = 0
 
-    def take(self, scan: Scan) -> float:
-        """Take a scan in, and tell the figure; it is worked out anew once a second."""
-        self._late.append((scan.wall, max(0.0, scan.late_ms)))
-        while self._late[0][0] < scan.wall - WINDOW_S * NS:
+    def take(self, wall: int, late_ms: float) -> float:
+        """Take in how late it was at a wall time (UTC ns), and tell the figure; it is worked out anew once a second."""
+        self._late.append((wall, max(0.0, late_ms)))
+        while self._late[0][0] < wall - WINDOW_S * NS:
             self._late.popleft()
-        if not self._told <= scan.wall < self._told + EVERY_S * NS:
-            self._told = scan.wall
+        if not self._told <= wall < self._told + EVERY_S * NS:
+            self._told = wall
             self.p99_ms = float(np.percentile([late for _, late in self._late], SHARE))
         return self.p99_ms

@@ -55,7 +55,8 @@ class Scanner:
 
     ``stages`` run synchronously in order (alarms, interlocks, loops, history); ``after`` are started when the scan is
     over (modulating outputs, heartbeats), each in its own task and never twice at once, so that a hung device delays
-    neither the others nor the scan. A stage that raises is reported to ``on_failure`` and the others go on.
+    neither the others nor the scan. ``overlay`` may put other values in place of what was read. A stage that raises is
+    reported to ``on_failure`` and the others go on.
     """
 
     def __init__(self, plant: Plant, drivers: Mapping[str, Driver], image: ProcessImage, clock: Clock) -> None:
@@ -65,6 +66,7 @@ class Scanner:
         self._clock = clock
         self._derived = DerivedTags(plant.derived, plant.tags, plant.symbols)
         self.checks = SensorChecks(plant, image)
+        self.overlay: Callable[[list[Frame], int], list[Frame]] = lambda frames, t: frames
         self.stages: list[Callable[[Scan], None]] = []
         self.after: list[Callable[[], Awaitable[None]]] = []
         self.on_failure: Callable[[str, Exception], None] = lambda name, error: None
@@ -168,7 +170,7 @@ class Scanner:
         t, wall = self._clock.now(), self._clock.wall()
         late_ms = (t - due) / 1e6 / self._clock.speed
         frames = [Frame(t, f.wall, f.group, f.index, f.value, f.quality, f.source_t) for f in read]
-        frames = self.checks.apply(frames, t)
+        frames = self.overlay(self.checks.apply(frames, t), t)
         changed = [self._image.apply(frame) for frame in frames]
         changed.append(self._image.take_internal_changes())
         changed.append(self._derive(frames, t, wall))

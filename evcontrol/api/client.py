@@ -32,6 +32,7 @@ from evcontrol.api.schema import (
     Beat,
     CommandReply,
     Delta,
+    ForceRequest,
     InterlockView,
     LoopChange,
     LoopView,
@@ -152,6 +153,19 @@ class Client:
     async def command_tag(self, tag: str, value: float, reason: str) -> CommandReply:
         """Command a tag by hand; ``value`` in the tag's unit."""
         return await self._call(CommandReply, "POST", _path("tags", tag), TagCommand(value=value, reason=reason))
+
+    async def hand_back(self, tag: str, reason: str) -> None:
+        """Give a tag back to the loop or phase that it was taken from by a command by hand."""
+        await self._call(NoneType, "POST", _path("tags", tag, "hand-back"), WithReason(reason=reason))
+
+    async def force_tag(self, tag: str, value: float, duration_s: float, reason: str) -> None:
+        """Put a value in place of what is read of a tag, for so many seconds of process time."""
+        body = ForceRequest(value=value, duration_s=duration_s, reason=reason)
+        await self._call(NoneType, "POST", _path("tags", tag, "force"), body)
+
+    async def end_force(self, tag: str, reason: str) -> None:
+        """Let the reading of a tag through again."""
+        await self._call(NoneType, "POST", _path("tags", tag, "force", "end"), WithReason(reason=reason))
 
     async def change_loop(self, loop: str, change: LoopChange) -> LoopView:
         """Put a loop in automatic or manual."""

@@ -70,6 +70,10 @@ class Picture:
         """The OPC UA status code of a tag; Bad for one that is not known."""
         return self._readings.get(tag, (None, quality.BAD))[1]
 
+    def forced(self) -> list[str]:
+        """The tags whose values are forced by hand, or worked out from such."""
+        return [tag for tag, (_, code) in self._readings.items() if code == quality.GOOD_LOCAL_OVERRIDE]
+
     def quality_text(self, tag: str) -> str:
         """The quality of a tag in words, such as ``Bad: not connected``."""
         return quality.text(self.quality(tag))

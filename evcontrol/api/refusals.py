@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from fastapi import FastAPI, Request, Response
 
 from evcontrol.access.people import AccessError
+from evcontrol.acquisition.forced import ForceRefusedError
 from evcontrol.api.aside import AsideError
 from evcontrol.api.problem import problem_response
 from evcontrol.control.gate import CommandRefusedError
@@ -24,6 +25,7 @@ _REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
     (CommandRefusedError, 409, ""),
     (ResetRefusedError, 409, ""),
     (BypassRefusedError, 409, ""),
+    (ForceRefusedError, 409, ""),
     (StartRefusedError, 409, "Remove what stands against it, then try again."),
     (IllegalCommandError, 409, ""),
     (AnswerError, 409, ""),

@@ -150,7 +150,11 @@ class LinkView(Message):
 
 
 class LoopView(Message):
-    """A control loop: ``auto`` or ``manual``, and its setpoint in the unit of ``pv``."""
+    """A control loop: ``auto`` or ``manual``, and its setpoint in the unit of ``pv``.
+
+    ``state`` is what it does in more words, ``working`` the setpoint in force (of a ramp, a ratio or another loop), and
+    ``saturated`` 1 or -1 while the upper or lower limit holds its output (``value``) back.
+    """
 
     loop: str
     unit: str
@@ -161,6 +165,11 @@ class LoopView(Message):
     setpoint_low: float
     setpoint_high: float
     note: str = ""
+    state: str = ""
+    working: float | None = None
+    value: float | None = None
+    limit_high: float | None = None
+    saturated: int = 0
 
 
 class InterlockView(Message):
@@ -270,6 +279,14 @@ class TagCommand(Message):
     """A manual command to a tag, in the tag's unit."""
 
     value: FiniteFloat
+    reason: Reason
+
+
+class ForceRequest(Message):
+    """A value in place of what is read of a tag, in its unit, for so many seconds of process time."""
+
+    value: FiniteFloat
+    duration_s: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     reason: Reason
 
 

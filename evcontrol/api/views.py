@@ -135,6 +135,11 @@ def loop_view(state: LoopState) -> LoopView:
         setpoint_low=spec.setpoint_low,
         setpoint_high=spec.setpoint_high,
         note=state.note,
+        state=state.mode.value,
+        working=state.working,
+        value=state.output,
+        limit_high=state.limit_high,
+        saturated=state.saturated,
     )
 
 

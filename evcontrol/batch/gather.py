@@ -104,6 +104,7 @@ class Gathering:
         match event.kind:
             case Kind.ENGINE_STARTED:
                 self._engine, self._speed = event, None
+                self._standing = {n: e for n, e in self._standing.items() if e.kind is not Kind.VALUE_FORCED}
             case Kind.CLOCK_SPEED:
                 self._speed = event
             case Kind.ALARM_STATE:
@@ -112,6 +113,9 @@ class Gathering:
                 self._stand(body["interlock"], event, event.kind is Kind.INTERLOCK_TRIPPED)
             case Kind.INTERLOCK_BYPASSED | Kind.INTERLOCK_BYPASS_ENDED:
                 self._stand(f"{body['interlock']} bypass", event, event.kind is Kind.INTERLOCK_BYPASSED)
+
+            case Kind.VALUE_FORCED | Kind.VALUE_FORCE_ENDED:
+                self._stand(f"{body['tag']} forced", event, event.kind is Kind.VALUE_FORCED)
 
     def _stand(self, name: str, event: Event, stands: bool) -> None:
         self._standing.pop(name, None)
@@ -217,6 +221,8 @@ _LISTS: Final = {
     Kind.LOCAL_CHANGE: "takeovers",
     Kind.OWNER_CHANGED: "takeovers",
     Kind.DEVICE_RESTARTED: "takeovers",
+    Kind.VALUE_FORCED: "takeovers",
+    Kind.VALUE_FORCE_ENDED: "takeovers",
     Kind.SENSOR_CHECK: "takeovers",
     Kind.DENIED: "takeovers",
     Kind.MODULE_INSTALLED: "modules",
@@ -244,6 +250,8 @@ _NEEDED: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.INTERLOCK_BYPASS_ENDED: ("interlock", "reason"),
     Kind.INTERLOCK_PASSED: ("interlock", "cause"),
     Kind.SAFE_STATE: ("unit", "why", "reached", "not_reached"),
+    Kind.VALUE_FORCED: ("tag", "value", "reason"),
+    Kind.VALUE_FORCE_ENDED: ("tag", "reason"),
     Kind.LOOP_CHANGED: ("loop", "mode", "setpoint", "unit", "reason"),
     Kind.STATE_CHANGED: ("old", "new", "command", "reason"),
     Kind.PARAMETER_CHANGED: ("name", "old", "new", "reason"),
@@ -272,6 +280,8 @@ _DEEDS: Final = {
     Kind.INTERLOCK_BYPASS_ENDED: "ended the bypass of an interlock",
     Kind.LOOP_CHANGED: "changed a loop",
     Kind.MODE_CHANGED: "changed a mode",
+    Kind.VALUE_FORCED: "forced a value",
+    Kind.VALUE_FORCE_ENDED: "ended a forced value",
     Kind.SIGNATURE: "signed",
     Kind.DENIED: "was denied an action",
 }

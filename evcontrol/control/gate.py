@@ -107,6 +107,15 @@ class Gate:
         self._owners.claim(tag, why, operator=origin.actor)
         return await self._start(request, self._rules.forbids_person)
 
+    def hand_back(self, tag: str, origin: Origin, reason: str) -> None:
+        """Give a tag that a person holds back to the loop or phase that it was taken from; its value stays.
+
+        CommandRefusedError when no person holds it.
+        """
+        if not self._owners.claims(tag).operator:
+            raise CommandRefusedError(f"{tag} is not held by hand: it is in the hands of {self.holder(tag)}")
+        self._owners.claim(tag, f"handed back by {origin.actor}: {reason}", operator="")
+
     def mode(self, unit: str) -> Mode:
         """The mode of a unit; KeyError."""
         return self._units[unit].mode
@@ -143,6 +152,10 @@ class Gate:
         """Take a tag back from its loop; the value stays where it is."""
         self._modulator.drop([tag])
         self._owners.release_loops([tag], "the loop stopped")
+
+    def safe_value(self, tag: str) -> float | None:
+        """Where a tag is safe for what the vessel of its unit holds now; None when the safe state leaves it alone."""
+        return self._field.safe_values(self._plant.unit_of(tag)).get(tag)
 
     def modulate(self, tag: str, value: float, loop: str) -> None:
         """Keep a loop's output for the next flush, held to the tag's range; ignored unless the loop owns the tag."""

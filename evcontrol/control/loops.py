@@ -19,13 +19,14 @@ from evcontrol.control.owner import Holder, Owner
 from evcontrol.expression import Reading
 from evcontrol.journal.events import Kind, Origin, ProcessActor
 from evcontrol.journal.store import Journal
+from evcontrol.plant.load_loops import SATURATED
 from evcontrol.plant.model import FailureAction, LoopAction, LoopSpec, Plant
 from evcontrol.plant.split_range import output_for, shares
 from evcontrol.quality import BAD, BAD_OUT_OF_SERVICE, GOOD, is_bad, worst
 from evcontrol.quality import text as quality_text
 
 LOOP: Final = Origin(ProcessActor.LOOP)
-SHOWN: Final = ("_MODE", "_SP", "_OUT")
+SHOWN: Final = ("_MODE", "_SP", "_OUT", "_SAT")
 """Ends of the names of a loop's own tags, where the plant has them."""
 LONG_SCAN: Final = 1.5
 """Times the longest scan of the tuning: a gap beyond it is not integrated over."""
@@ -122,11 +123,13 @@ class Loops:
         return [it.state for it in self._loops.values()]
 
     def show(self) -> None:
-        """Show mode, setpoint in force and output of each loop in the plant's tags for it."""
-        for it, (mode, working, output) in self._shown:
+        """Show mode, setpoint in force, output and saturation of each loop in the plant's tags for it."""
+        for it, (mode, working, output, saturated) in self._shown:
             state = it.state
             if mode:
                 self._image.set_internal(mode, state.mode.value)
+            if saturated:
+                self._image.set_internal(saturated, SATURATED[state.saturated])
             for tag, value in ((working, state.working), (output, state.output)):
                 if tag:
                     self._image.set_internal(tag, value or 0.0, BAD_OUT_OF_SERVICE if value is None else GOOD)
@@ -141,8 +144,7 @@ class Loops:
         elif not _usable(pv) or not _usable(wild):
             bad, reading = (spec.pv, pv) if not _usable(pv) else (spec.ratio_of, wild)
             self._enter(it, LoopMode.FAILED, f"{bad} {quality_text(reading.quality)}")
-            if spec.on_bad is FailureAction.VALUE:
-                self._give(it, spec.on_bad_value)
+            self._fail(it)
         elif not _usable(actual):
             self._enter(it, LoopMode.FAILED, f"{spec.drives} {quality_text(actual.quality)}")
         elif not it.runs:
@@ -154,6 +156,15 @@ class Loops:
             it.advance(self._target(it, wild.value), step)
             low, high = self._limits(it)
             self._give(it, it.pid.update(pv.value, it.working, step, low, high))
+
+    def _fail(self, it: Loop) -> None:
+        """Take the failure action; a loop that freezes gives nothing."""
+        if it.spec.on_bad is FailureAction.VALUE:
+            self._give(it, it.spec.on_bad_value)
+        elif it.spec.on_bad is FailureAction.SAFE:
+            for tag in it.spec.actuators:
+                if (value := self._gate.safe_value(tag)) is not None:
+                    self._gate.modulate(tag, value, it.spec.name)
 
     # -- setpoints and outputs ---------------------------------------------------------------------------------------
 
@@ -209,9 +220,8 @@ class Loops:
 
     # -- who owns what -----------------------------------------------------------------------------------------------
 
-    def _tags_of(self, loop: str) -> tuple[str, str, str]:
-        mode, working, output = (f"{loop}{end}" if f"{loop}{end}" in self._plant.internal else "" for end in SHOWN)
-        return mode, working, output
+    def _tags_of(self, loop: str) -> tuple[str, ...]:
+        return tuple(f"{loop}{end}" if f"{loop}{end}" in self._plant.internal else "" for end in SHOWN)
 
     def _slave(self, it: Loop) -> Loop | None:
         return self._loops.get(it.spec.output)

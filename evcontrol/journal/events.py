@@ -39,6 +39,8 @@ class Kind(StrEnum):
     OWNER_CHANGED = "owner.changed"  # tag, old, new, reason
     MODE_CHANGED = "mode.changed"  # unit, old, new, reason
     LOCAL_CHANGE = "local.change"  # tag, expected, read: the device was changed by somebody else
+    VALUE_FORCED = "value.forced"  # tag, value, unit, until, duration_s, reason: in place of what is read
+    VALUE_FORCE_ENDED = "value.force_ended"  # tag, reason
     DEVICE_RESTARTED = "device.restarted"  # device, unit, before, after, changed: [{tag, expected, read}]
     LOOP_CHANGED = "loop.changed"  # loop, mode, setpoint, unit, reason
     INTERLOCK_TRIPPED = "interlock.tripped"  # interlock, cause, first_out

@@ -137,7 +137,7 @@ class _Loader:
             derived=tuple(self._derived(symbols)),
             internal=frozenset(self._internal() | {tag.name for tag in links}),
             units={name: self._unit(name, s, symbols, tags, writes) for name, s in self._file.units.items()},
-            loops=make_loops(self._file.loops, tags, writes, self._wrong),
+            loops=make_loops(self._file.loops, tags, writes, self._file.units, self._wrong),
             interlocks={
                 name: self._interlock(name, s, symbols, tags, writes) for name, s in self._file.interlocks.items()
             },

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from evcontrol.plant.model import LoopSpec, WriteSpec
-from evcontrol.plant.schema import LoopSection, SplitSection
+from evcontrol.plant.model import FailureAction, LoopSpec, WriteSpec
+from evcontrol.plant.schema import LoopSection, SplitSection, UnitSection
 from evcontrol.plant.split_range import Span
 from evcontrol.signals import TagTable
 from evcontrol.yaml_source import nearest
@@ -13,19 +13,27 @@ from evcontrol.yaml_source import nearest
 Wrong = Callable[[tuple[str | int, ...], str], None]
 MODES = ("off", "starting", "automatic", "cascade", "failed", "tracking")
 """Labels of a tag that shows a loop's mode."""
+SATURATED = ("no", "high", "low")
+"""Labels of a tag that shows which limit holds a loop's output back: by ``saturated`` of its state, 0, 1 or -1."""
+_LABELLED = (("_MODE", MODES), ("_SAT", SATURATED))
 _ORDERED = (("setpoint_low", "setpoint_high"), ("output_low", "output_high"))
 
 
 def make_loops(
-    sections: Mapping[str, LoopSection], tags: TagTable, writes: Mapping[str, WriteSpec], wrong: Wrong
+    sections: Mapping[str, LoopSection],
+    tags: TagTable,
+    writes: Mapping[str, WriteSpec],
+    units: Mapping[str, UnitSection],
+    wrong: Wrong,
 ) -> dict[str, LoopSpec]:
     """The loops of a plant by name; ``wrong`` is told of every mistake with its place."""
     specs = {name: _spec(name, section, tags, writes, sections, wrong) for name, section in sections.items()}
     for name, spec in specs.items():
         _check_cascade(name, spec, specs, wrong)
-        mode = f"{name}_MODE"
-        if mode in tags and tags[mode].labels != MODES:
-            wrong(("tags", mode), f"{mode}: kind enum, labels [{', '.join(MODES)}]")
+        _check_failure_action(name, spec, writes, units, wrong)
+        for end, labels in _LABELLED:
+            if (tag := f"{name}{end}") in tags and tags[tag].labels != labels:
+                wrong(("tags", tag), f"{tag}: kind enum, labels [{', '.join(labels)}]")
     return specs
 
 
@@ -92,6 +100,22 @@ def _span(
     elif not all(spec.low <= value <= spec.high for value in (first, last)):
         wrong((*where, "to"), f"{section.output} takes {spec.low:g} to {spec.high:g}")
     return Span(section.output, begin, end, first, last)
+
+
+def _check_failure_action(
+    name: str, spec: LoopSpec, writes: Mapping[str, WriteSpec], units: Mapping[str, UnitSection], wrong: Wrong
+) -> None:
+    """A value that the actuator takes; a safe state that says where each actuator goes, whatever the vessel holds."""
+    where = ("loops", name, "on_bad")
+    write = writes.get(spec.output)
+    if spec.on_bad is FailureAction.VALUE and write and not write.low <= spec.on_bad_value <= write.high:
+        wrong((*where, "value"), f"loop {name!r}: {spec.output} takes {write.low:g} to {write.high:g}")
+    if spec.on_bad is not FailureAction.SAFE:
+        return
+    for tag in spec.actuators:
+        unit = units.get(tag.partition(".")[0])
+        if unit is None or not all(tag in state for state in unit.safe_states.values()):
+            wrong((*where, "action"), f"loop {name!r}: no safe value of {tag} in safe_states, for every content")
 
 
 def _check_cascade(name: str, spec: LoopSpec, specs: Mapping[str, LoopSpec], wrong: Wrong) -> None:

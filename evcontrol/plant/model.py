@@ -45,6 +45,8 @@ class FailureAction(StrEnum):
 
     FREEZE = "freeze"
     VALUE = "value"
+    SAFE = "safe"
+    """Its actuators take their values of the unit's safe state for what the vessel holds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,17 @@ def test_a_loop_is_started_changed_and_stopped_by_a_person(tmp_path: Path) -> No
             assert (started.mode, started.setpoint) == ("auto", 0.0)
             changed = await client.change_loop(loop, LoopChange(mode="auto", setpoint=1.0, reason="a test"))
             assert changed.setpoint == 1.0
+            assert changed.limit_high == 400.0
+            await served.until(lambda: served.engine.image.text(f"{loop}_MODE") == "automatic")
+            output = started.output
+            await refused(client.hand_back(output, "nobody has it"), 409, "not held by hand")
+            await client.command_tag(output, 0.0, "by hand")
+            assert served.engine.gate.holder(output).name == "user:olivia"
+            await served.until(lambda: served.engine.image.text(f"{loop}_MODE") == "tracking")
+            await client.hand_back(output, "seen")
+            assert served.engine.gate.holder(output).name == loop
+            await served.until(lambda: served.engine.image.text(f"{loop}_MODE") == "automatic")
+            assert served.engine.image.text(f"{loop}_SAT") in ("no", "low", "high")
             assert (await client.change_loop(loop, LoopChange(mode="manual", reason="a test"))).mode == "manual"
         assert [e.actor for e in served.events(Kind.LOOP_CHANGED)][:2] == ["user:olivia", "user:olivia"]
 

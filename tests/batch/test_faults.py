@@ -185,3 +185,36 @@ def test_history_goes_on_while_held(tmp_path: Path) -> None:
         assert suite.clock.now() - before >= 29 * NS
 
     tell(tmp_path, story)
+
+
+def test_a_valve_that_sticks_under_its_loop_is_an_alarm_in_ten_seconds_and_nothing_is_wound_up(tmp_path: Path) -> None:
+    loop, alarm = "TFF201.PIC_TMP", "TFF201.PCV101_STUCK"
+
+    async def story(suite: Suite, run: BatchRun) -> None:
+        engine, valve = suite.engine, suite.sim.process.retentate_valve
+
+        def tmp() -> float:
+            return float(engine.image.reading("TFF201.TMP").value)
+
+        asked = next(state.setpoint for state in engine.loops.states() if state.spec.name == loop)
+        assert asked is not None
+        assert not engine.alarms.is_active(alarm)
+        valve.stuck = True
+        engine.loops.change(loop, asked + 1.0, OPERATOR, "more is wanted")
+        begun = engine.clock.now()
+        while not engine.alarms.is_active(alarm):
+            await suite.scans(1)
+        assert (engine.clock.now() - begun) / NS <= 10.0
+        await suite.scans(120)
+        ahead = engine.image.reading("TFF201.PCV101_SP").value - engine.image.reading("TFF201.PCV101_POS").value
+        assert abs(ahead) <= engine.plant.loops[loop].lead + 1.0
+        valve.stuck = False
+        worst = 0.0
+        for _ in range(90):
+            await suite.scans(1)
+            worst = max(worst, tmp() - (asked + 1.0))
+        assert worst < 1.0
+        assert tmp() == pytest.approx(asked + 1.0, abs=0.5)
+        assert not engine.alarms.is_active(alarm)
+
+    tell(tmp_path, story)

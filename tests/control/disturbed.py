@@ -77,12 +77,14 @@ class Case:
 class Figures:
     """What came out.
 
-    Integral of the absolute error against the setpoint asked for, worst error and settling after each disturbance (s
-    until it stays within the tolerance), and the actuator's travel per hour.
+    Integral of the absolute error against the setpoint asked for; the actuator's travel per hour; and after each
+    disturbance the worst error, overshoot (the largest error on the other side after the worst one) and settling (s
+    until it stays within the tolerance).
     """
 
     iae: float = 0.0
     worst: dict[str, float] = field(default_factory=dict)
+    overshoot: dict[str, float] = field(default_factory=dict)
     settled: dict[str, float] = field(default_factory=dict)
     travel_per_h: float = 0.0
     outputs: list[float] = field(default_factory=list)
@@ -114,13 +116,14 @@ def run(case: Case, make: Callable[[Case, Process], Step], seed: int = 1) -> Fig
     controller = make(case, process)
     output, setpoint, waiting = case.begin, case.setpoint, list(case.disturbances)
     names = [one.name for one in case.disturbances]
-    current, last = "start", 0.0
+    current, last, since = "start", 0.0, 0
     for number in range(round(case.length_s / case.scan_s)):
         now = number * case.scan_s
         while waiting and waiting[0].at_s <= now:
             one = waiting.pop(0)
             one.do(process)
-            setpoint, current, last = one.setpoint or setpoint, one.name, now
+            figures.overshoot[current] = overshoot(figures.errors[since:])
+            setpoint, current, last, since = one.setpoint or setpoint, one.name, now, number
         measured = process.value + chance.gauss(0.0, case.noise)
         new = controller(measured, setpoint, case.scan_s)
         figures.travel_per_h += abs(new - output)
@@ -133,9 +136,17 @@ def run(case: Case, make: Callable[[Case, Process], Step], seed: int = 1) -> Fig
         if abs(error) > case.tolerance:
             figures.settled[current] = now + case.scan_s - last
         figures.worst[current] = max(figures.worst.get(current, 0.0), abs(error))
+    figures.overshoot[current] = overshoot(figures.errors[since:])
     figures.travel_per_h *= 3600.0 / case.length_s
     figures.settled |= {name: 0.0 for name in ("start", *names) if name not in figures.settled}
     return figures
+
+
+def overshoot(errors: Sequence[float]) -> float:
+    """The largest error on the other side after the worst one; 0 when it stays on its side."""
+    at = max(range(len(errors)), key=lambda i: abs(errors[i]))
+    other = -math.copysign(1.0, errors[at])
+    return max(0.0, *(other * error for error in errors[at:]))
 
 
 # -- transmembrane pressure by the retentate valve -------------------------------------------------------------------

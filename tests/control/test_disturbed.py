@@ -38,6 +38,23 @@ def test_it_is_back_within_its_tolerance_in_time(case: Case, disturbance: str, w
     assert figures(case).settled[disturbance] <= within_s
 
 
+@pytest.mark.parametrize(
+    ("case", "disturbance", "at_most"),
+    [
+        (TMP, "setpoint +1.5 psi", 0.5),
+        (TMP, "valve comes free", 1.5),
+        (OXYGEN, "gas switch to 2 %", 0.3),
+        (OXYGEN, "medium exchange, half", 0.3),
+        (WEIGHT, "sample of 20 g taken", 4.0),
+    ],
+    ids=lambda value: value.name.partition(" ")[0] if isinstance(value, Case) else str(value),
+)
+def test_it_overshoots_by_no_more_than_its_tolerance_and_a_freed_valve_by_little_more(
+    case: Case, disturbance: str, at_most: float
+) -> None:
+    assert figures(case).overshoot[disturbance] <= at_most
+
+
 def test_the_pressure_never_warns_but_while_the_valve_sticks() -> None:
     stuck = range(round(1000.0 / TMP.scan_s), round(1125.0 / TMP.scan_s))
     assert max(e for i, e in enumerate(figures(TMP).errors) if i not in stuck) + 5.5 < WARNING_PSI

@@ -175,6 +175,13 @@ def test_a_bad_process_value_sends_the_failure_value_at_once(bench: MakeBench) -
     assert it.state.output is None
 
 
+def test_a_loop_that_fails_to_safe_sends_the_safe_value_and_goes_on_from_there(bench: MakeBench) -> None:
+    it = started(bench(replace(SPEC, on_bad=FailureAction.SAFE, on_bad_value=0.0)))
+    assert [it.step(BAD) for _ in range(3)] == [100.0, 100.0, 100.0]
+    assert it.state.mode is LoopMode.FAILED
+    assert it.step(5.0) == 100.0
+
+
 def test_a_frozen_loop_keeps_its_last_output_and_goes_on_without_a_bump(bench: MakeBench) -> None:
     it = started(bench(replace(SPEC, on_bad=FailureAction.FREEZE)))
     last = it.step(6.0)
@@ -395,6 +402,21 @@ def test_with_scanner_gate_and_a_process_it_settles_hands_over_and_gives_way_to_
         await it.scans(200)
         assert it.mode is LoopMode.AUTOMATIC
         assert it.device.values["U.TMP"] == pytest.approx(5.0, abs=0.02)
+
+        await it.gate.set_mode("U", Mode.SEMI_AUTOMATIC, ANNA, "look at the valve again")
+        await it.gate.command("U.VALVE", 65.0, ANNA, "a little by hand")
+        await it.scans(10)
+        assert it.mode is LoopMode.TRACKING
+        by_hand = len(it.device.written)
+        it.gate.hand_back("U.VALVE", ANNA, "seen")
+        with pytest.raises(CommandRefusedError, match=r"not held by hand: it is in the hands of loop U\.PIC"):
+            it.gate.hand_back("U.VALVE", ANNA, "again")
+        await it.scans(3)
+        assert it.mode is LoopMode.AUTOMATIC
+        assert it.device.written[by_hand] == 65.0
+        assert max(abs(b - a) for a, b in pairwise(it.device.written[by_hand:])) <= 5.0 + 1e-9
+        await it.gate.set_mode("U", Mode.AUTOMATIC, ANNA, "done")
+        await it.scans(200)
 
         it.device.lost = {"U.TMP"}
         await it.scans(2)

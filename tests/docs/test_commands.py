@@ -100,6 +100,7 @@ def test_the_roles_are_told_as_they_are() -> None:
         "take alarms out of service": "disable",
         "reset interlocks": "reset",
         "bypass interlocks": "bypass",
+        "force values": "force",
         "steer batches": "steer",
         "sign": "sign",
         "administer people": "administer",

@@ -7,9 +7,10 @@ number of a notification), ``{"year": YEAR}`` (of the time of its sources from n
 
 Options: ``swap`` puts another namespace before the plant's, ``user=PASSWORD`` lets in only the user ``op``,
 ``refuse=NAME`` refuses writes to it, ``many=COUNT`` has so many variables more, ``every=SECONDS`` changes these by
-itself, ``slowest=SECONDS`` is the shortest time between two notifications, ``secure=FOLDER`` gives it the certificate
-and key of a folder, ``uri=URI`` its application URI, ``policies=NAME,...`` what it offers (of asyncua's types), and
-``knows=FILE`` lets in only a user with that certificate, and ``described`` tells units, ranges and states.
+itself, ``still=COUNT`` has so many that it leaves as they are written, ``slowest=SECONDS`` is the shortest time between
+two notifications, ``secure=FOLDER`` gives it the certificate and key of a folder, ``uri=URI`` its application URI,
+``policies=NAME,...`` what it offers (of asyncua's types), and ``knows=FILE`` lets in only a user with that certificate,
+and ``described`` tells units, ranges and states.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ class Plant:
         self.described = "described" in given
         self.slowest_s = float(given.get("slowest", "0"))
         self.every_s = float(given.get("every", "0"))
-        self.variables = VARIABLES | dict.fromkeys(self.more, (0.0, "Double"))
+        still = [f"S{i}" for i in range(int(given.get("still", "0")))]
+        self.variables = VARIABLES | dict.fromkeys([*self.more, *still], (0.0, "Double"))
         self.nodes: dict[str, ua.NodeId] = {}
         self.written: list[tuple[str, Any]] = []
         self.year: int | None = None

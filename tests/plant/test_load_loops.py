@@ -51,6 +51,18 @@ def test_a_mistake_is_told(output: str, what: str) -> None:
     assert any(what in one for one in told(FLOW % output)), told(FLOW % output)
 
 
+@pytest.mark.parametrize(
+    ("output", "on_bad", "what"),
+    [
+        ("TFF201.PCV101_SP", "{action: value, value: 101}", "loop 'TFF201.FIC': TFF201.PCV101_SP takes 0 to 100"),
+        ("TFF201.TRIP_RESET", "{action: safe}", "no safe value of TFF201.TRIP_RESET in safe_states"),
+    ],
+)
+def test_a_failure_action_that_cannot_be_taken_is_told(output: str, on_bad: str, what: str) -> None:
+    loop = (FLOW % f"output: {output}").replace("{action: freeze}", on_bad)
+    assert any(what in one for one in told(loop)), told(loop)
+
+
 def test_a_tag_for_a_mode_has_the_modes_as_labels() -> None:
     assert tuple(mode.value for mode in LoopMode) == MODES
     text = SHIPPED.replace("automatic, cascade, failed", "auto, cascade, failed", 1)

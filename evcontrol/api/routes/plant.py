@@ -11,12 +11,22 @@ from evcontrol.api import views
 from evcontrol.api.desk import Desk
 from evcontrol.api.guard import Reader, Signed, TheDesk, may
 from evcontrol.api.problem import RefusedError
-from evcontrol.api.schema import CommandReply, LoopChange, LoopView, ModeChange, Snapshot, TagCommand
+from evcontrol.api.schema import (
+    CommandReply,
+    ForceRequest,
+    LoopChange,
+    LoopView,
+    ModeChange,
+    Snapshot,
+    TagCommand,
+    WithReason,
+)
 from evcontrol.control.loop import LoopState
 from evcontrol.control.owner import Mode
 
 router = APIRouter(prefix="/api")
 Commander = Annotated[Signed, Depends(may(Permission.COMMAND))]
+Tester = Annotated[Signed, Depends(may(Permission.FORCE))]
 
 
 @router.get("/snapshot", dependencies=[Reader])
@@ -33,6 +43,30 @@ async def command_tag(tag: str, body: TagCommand, signed: Commander, desk: TheDe
     return CommandReply(
         tag=tag, outcome=result.outcome.value, reason=result.reason, read_back=result.read_back.get(tag)
     )
+
+
+@router.post("/tags/{tag}/hand-back", status_code=204)
+async def hand_back_tag(tag: str, body: WithReason, signed: Commander, desk: TheDesk) -> None:
+    """Give a tag back to the loop or phase that it was taken from by a command by hand."""
+    _known("tag", tag, tag in desk.engine.plant.writes)
+    desk.engine.gate.hand_back(tag, signed.origin, body.reason)
+    await desk.engine.journal.flush()
+
+
+@router.post("/tags/{tag}/force", status_code=204)
+async def force_tag(tag: str, body: ForceRequest, signed: Tester, desk: TheDesk) -> None:
+    """Put a value in place of what is read, for a time; on real equipment not beside a batch."""
+    _known("tag", tag, tag in desk.engine.plant.tags)
+    desk.engine.forced.force(tag, body.value, body.duration_s, signed.origin, body.reason)
+    await desk.engine.journal.flush()
+
+
+@router.post("/tags/{tag}/force/end", status_code=204)
+async def end_force(tag: str, body: WithReason, signed: Commander, desk: TheDesk) -> None:
+    """Let the reading of a tag through again."""
+    _known("tag", tag, tag in desk.engine.plant.tags)
+    desk.engine.forced.end(tag, signed.origin, body.reason)
+    await desk.engine.journal.flush()
 
 
 @router.post("/loops/{loop}")
