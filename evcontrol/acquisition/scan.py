@@ -24,6 +24,10 @@ READ_WINDOW_MAX_S = 0.2
 """Longest real time for which the scan waits for a slow device."""
 STOOD_STILL_S = 0.02
 """Real time beyond the window after which it is this process that was late."""
+LEAD_MARGIN = 1.25
+LEAD_FADE = 0.98
+LEAD_LEAST_S = 0.002
+"""Reading begins so much longer before a scan than it took of late, which is forgotten slowly; but not for less."""
 ENGINE_GROUP = "engine"
 DERIVED_GROUP = "derived"
 
@@ -77,6 +81,8 @@ class Scanner:
         self._followers: dict[int, asyncio.Task[None]] = {}
         self._heard = dict.fromkeys(drivers, clock.monotonic())
         self._overrun = 0
+        self._lead_s = 0.0
+        """Real time before a scan at which its reading begins, so that the scan itself is punctual."""
 
     @property
     def interval_s(self) -> float:
@@ -93,8 +99,11 @@ class Scanner:
         due = self._clock.now()
         try:
             while True:
-                await self._clock.sleep((due - self._clock.now()) / NS)
+                lead_s = self._lead_s * self._clock.speed
+                await self._clock.sleep((due - self._clock.now()) / NS - lead_s)
                 frames = await self._collect()
+                if self._clock.now() < due:
+                    await self._clock.sleep((due - self._clock.now()) / NS)
                 self._scan(frames, due)
                 self._start_followers()
                 due = self._next_due(due)
@@ -114,7 +123,9 @@ class Scanner:
                 self._reads[name] = asyncio.create_task(self._read(name, driver), name=f"read {name}")
         real_interval = self.interval_s / self._clock.speed
         window = min(READ_WINDOW * real_interval, READ_WINDOW_MAX_S)
+        begun = self._clock.monotonic()
         await self._wait_for_reads(window)
+        self._set_lead(self._clock.monotonic() - begun, window)
         frames = []
         for name, task in list(self._reads.items()):
             if task.done():
@@ -125,6 +136,11 @@ class Scanner:
             if self._silent_for(name) > real_interval + self._plant.devices[name].timeout_s:
                 frames.append(self._stale(name))
         return frames
+
+    def _set_lead(self, took_s: float, window_s: float) -> None:
+        wanted = took_s * LEAD_MARGIN if took_s >= LEAD_LEAST_S else 0.0
+        faded = self._lead_s * LEAD_FADE if self._lead_s >= LEAD_LEAST_S else 0.0
+        self._lead_s = min(window_s, max(wanted, faded))
 
     async def _wait_for_reads(self, window: float) -> None:
         """Wait until all have answered, or the window is over.

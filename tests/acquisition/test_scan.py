@@ -145,3 +145,19 @@ def test_what_follows_the_scan_never_runs_twice_at_once_nor_delays_it(plant: Pla
     rig = drive(plant, body)
     assert most == 1
     assert len(rig.scans) == 21
+
+
+def test_reading_begins_so_much_before_a_scan_that_the_scan_is_punctual(plant: Plant) -> None:
+    async def body(rig: Rig) -> None:
+        rig.drivers["scale"].delay_s = 0.15
+        rig.drivers["plc"].delay_s = 0.08
+        await rig.clock.sleep(30.5)
+        rig.drivers["scale"].delay_s = rig.drivers["plc"].delay_s = 0.0
+        await rig.clock.sleep(300)
+
+    rig = drive(plant, body)
+    assert rig.scans[1].late_ms > 0.0, "the first ones do not know yet"
+    assert [scan.late_ms for scan in rig.scans[3:]] == pytest.approx([0.0] * len(rig.scans[3:]), abs=1e-6)
+    for scan in rig.scans[3:]:
+        assert {frame.group for frame in scan.frames} >= {"scale", "plc"}
+    assert rig.scanner._lead_s == 0.0, "forgotten when everything is quick again"
