@@ -18,6 +18,7 @@ from evcontrol.units import UnitError, parse_quantity
 from evcontrol.yaml_source import Mistake, SourceError, nearest
 from evcontrol.yaml_source import Path as Place
 
+_BAD = "bad("
 ArgumentValue = float | str | bool | Condition | None
 FLAGS = {"yes": True, "no": False}
 
@@ -198,18 +199,22 @@ class _Binder:
 
     def _take_given(self, step: Step) -> None:
         """The parameters of an operation that is used here count in it and below."""
-        for name, text in step.given.items():
-            place = (*step.place, "with", name)
-            line, column = self._recipe.document.place(place)
-            with self._at(place):
-                spec = parse_quantity(text) if text not in self._scope and _is_quantity(text) else None
-                unit = self._scope[text].unit if spec is None and text in self._scope else ""
-                if spec is not None:
-                    unit = spec.unit.text
-                value = compile_value(text, self._scope, unit=unit, line=line, column=column)
+        taken: dict[str, tuple[float, str]] = {}
+        for name, spec in step.given.items():
+            line, column = self._recipe.document.place(spec.place)
+            with self._at(spec.place):
+                own = parse_quantity(spec.description)
+                unit, taken[name] = own.unit, (own.value, own.unit.text)
+                value = compile_value(spec.value, self._scope, unit=unit.text, line=line, column=column)
                 number = value.evaluate(lambda n: self._values[n]).value
-                self._values[name] = Reading(number, GOOD)
-                self._scope[name] = Symbol(name, unit)
+                for limit, beyond in ((spec.low, "below"), (spec.high, "above")):
+                    bound = number if limit is None else parse_quantity(limit).to(unit)
+                    if (number < bound) if beyond == "below" else (number > bound):
+                        self._wrong(spec.place, f"parameter {name}: {spec.value} is {beyond} its limit {limit}")
+                taken[name] = (number, unit.text)
+        for name, (number, text) in taken.items():  # none of them reads another
+            self._values[name] = Reading(number, GOOD)
+            self._scope[name] = Symbol(name, text)
 
     def _passes(self, step: Step) -> int:
         """How many passes a loop has at most."""
@@ -232,8 +237,8 @@ class _Binder:
         if spec.when:
             when, text = self._condition((*place, "when"), spec.when), spec.when
         elif spec.bad_quality:
-            text = f"bad({spec.bad_quality})"
-            when = self._condition((*place, "bad_quality"), text)
+            text = f"{_BAD}{spec.bad_quality})"
+            when = self._condition((*place, "bad_quality"), text, -len(_BAD))
         elif spec.alarm:
             alarm, text = self._alarm((*place, "alarm"), spec.alarm), f"alarm {spec.alarm}"
         elif spec.timeout:
@@ -377,12 +382,13 @@ class _Binder:
             return number
         return None
 
-    def _condition(self, place: Place, text: str) -> Condition | None:
+    def _condition(self, place: Place, text: str, aside: int = 0) -> Condition | None:
+        """A condition; ``aside`` are the columns by which it begins before what the file says."""
         line, column = self._recipe.document.place(place)
         with self._at(place):
             constants = {name: Symbol(constant_name(self._values[name].value), s.unit) for name, s in
                          self._scope.items()}  # fmt: skip
-            return compile_condition(text, constants | self._tags, line=line, column=column)
+            return compile_condition(text, constants | self._tags, line=line, column=column + aside)
         return None
 
     @contextmanager
@@ -399,11 +405,3 @@ class _Binder:
 
     def _wrong(self, place: Place, what: str) -> None:
         self._mistakes.append(self._recipe.document.mistake(place, what))
-
-
-def _is_quantity(text: str) -> bool:
-    try:
-        parse_quantity(text)
-    except UnitError:
-        return False
-    return True

@@ -112,8 +112,8 @@ class Step:
     times: str = ""
     at_most: int = 0
     handlers: tuple[HandlerSpec, ...] = ()
-    given: Mapping[str, str] = field(default_factory=dict)
-    """Parameters of the operation that was used here, as written."""
+    given: Mapping[str, ParameterSpec] = field(default_factory=dict)
+    """Parameters of the operation that was used here; ``description`` is the value that each has by itself."""
 
     def walk(self) -> Iterator[Step]:
         """This element and all below it, in the order of the file."""
@@ -416,7 +416,17 @@ class _Builder:
             steps=below,
             condition=section.condition,
             handlers=(*own, *self.handlers(operation.handlers, place)),
-            given={key: section.arguments.get(key, p.value) for key, p in operation.parameters.items()},
+            given={
+                key: ParameterSpec(
+                    key,
+                    section.arguments.get(key, p.value),
+                    p.low,
+                    p.high,
+                    p.value,
+                    (*here, "with", key) if key in section.arguments else (*place, "parameters", key, "value"),
+                )
+                for key, p in operation.parameters.items()
+            },
         )
 
     def _check_shape(self, section: _Step, level: Level, here: Place) -> None:
