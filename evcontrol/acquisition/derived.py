@@ -68,14 +68,14 @@ class Rate:
 
     def __init__(self, spec: RateSpec) -> None:
         self._spec = spec
-        self._window = _Window(spec.window_s)
+        self._window = _SlopeWindow(spec.window_s)
 
     def update(self, t: int, reading: Reading) -> Reading:
         """Take the reading at process time ``t`` (ns) in and return the slope per ``per_s`` seconds."""
         points = self._window.update(t, reading)
         if len(points) < MIN_POINTS:
             return Reading(float("nan"), max(BAD, reading.quality))
-        slope = _slope(points) * self._spec.per_s
+        slope = self._window.slope() * self._spec.per_s
         settled = points[-1][0] - points[0][0] >= self._spec.window_s * NS / 2
         return Reading(slope, reading.quality if settled else max(reading.quality, UNCERTAIN_INITIAL))
 
@@ -112,18 +112,66 @@ class _Window:
             points.clear()
             return points
         if not points or t > points[-1][0]:
-            points.append((t, reading.value))
+            self._take((t, reading.value))
         while points[0][0] < t - self._window_ns:
-            points.popleft()
+            self._drop()
         return points
 
+    def _take(self, point: tuple[int, float]) -> None:
+        self._points.append(point)
 
-def _slope(points: deque[tuple[int, float]]) -> float:
-    """Least-squares slope per second."""
-    origin = points[0][0]
-    n = len(points)
-    seconds = [(t - origin) / NS for t, _ in points]
-    mean_t = sum(seconds) / n
-    mean_v = sum(v for _, v in points) / n
-    spread = sum((s - mean_t) ** 2 for s in seconds)
-    return sum((s - mean_t) * (v - mean_v) for s, (_, v) in zip(seconds, points, strict=True)) / spread
+    def _drop(self) -> tuple[int, float]:
+        return self._points.popleft()
+
+
+class _SlopeWindow(_Window):
+    """A window that keeps the sums of least squares, so that hours of readings cost no more than seconds of them.
+
+    Times and values count from the first reading of the sums, which are made anew every other window: nothing that
+    rounding leaves behind lasts.
+    """
+
+    def __init__(self, window_s: float) -> None:
+        super().__init__(window_s)
+        self._origin = self._n = 0
+        self._zero = self._t = self._v = self._tt = self._tv = 0.0
+
+    def update(self, t: int, reading: Reading) -> deque[tuple[int, float]]:
+        """The points, as of the window; the sums follow."""
+        points = super().update(t, reading)
+        if not points:
+            self._anew()
+        elif not self._n or points[-1][0] - self._origin > 2 * self._window_ns:
+            self._anew()
+            self._origin, self._zero = points[0]
+            for point in points:
+                self._add(point, 1)
+        return points
+
+    def _take(self, point: tuple[int, float]) -> None:
+        super()._take(point)
+        if self._n:
+            self._add(point, 1)
+
+    def _drop(self) -> tuple[int, float]:
+        point = super()._drop()
+        if self._n:
+            self._add(point, -1)
+        return point
+
+    def slope(self) -> float:
+        """Least-squares slope per second; at least two different times must be there."""
+        n = self._n
+        return (self._tv - self._t * self._v / n) / (self._tt - self._t * self._t / n)
+
+    def _anew(self) -> None:
+        self._n = 0
+        self._t = self._v = self._tt = self._tv = 0.0
+
+    def _add(self, point: tuple[int, float], sign: int) -> None:
+        t, v = (point[0] - self._origin) / NS, point[1] - self._zero
+        self._n += sign
+        self._t += sign * t
+        self._v += sign * v
+        self._tt += sign * t * t
+        self._tv += sign * t * v
