@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 from urllib.parse import parse_qs, urlsplit
 
-from tests.history.influx_server import LOOPBACK
+from tests.history.server_process import LOOPBACK
 
 TOKEN = "a-token-only-for-tests"
 ORG = "lab"

@@ -27,8 +27,9 @@ from evcontrol.signals import Tag, TagKind, TagTable
 from tests.history.forwarded import compare
 from tests.history.forwarding import Story, Worker, forward, running, target, until
 from tests.history.influx_gateway import Gateway
-from tests.history.influx_server import INFLUXD, LOOPBACK, NOT_HERE, InfluxServer
+from tests.history.influx_server import INFLUXD, NOT_HERE, InfluxServer
 from tests.history.plant import START, frame
+from tests.history.server_process import LOOPBACK
 from tests.history.test_seal import seal_all
 
 pytestmark = pytest.mark.skipif(INFLUXD is None, reason=NOT_HERE)
