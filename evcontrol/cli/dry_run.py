@@ -136,7 +136,10 @@ class _Operator:
         answer = self._answer_to(prompt)
         value = self._rehearsal.measure(answer.truth) if answer.truth else answer.value
         if answer.do:
-            self._rehearsal.hands(answer.do)
+            try:
+                self._rehearsal.hands(answer.do)
+            except ValueError as error:
+                raise CliError(f"{prompt.path}: {prompt.text}: the equipment does not allow it: {error}") from None
         engine = self._rehearsal.engine
         if prompt.meaning:
             session = await self._signed_on()

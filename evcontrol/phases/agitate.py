@@ -54,6 +54,7 @@ class Agitate(Phase):
     unit_class = "bioreactor"
     bears_outage_h = 4.0
     tags: ClassVar = (*culture.TAGS, "AGIT", "VIABILITY", "COUNTED_AT")
+    constants: ClassVar = ("carrier", "viscosity", "density", "impeller", "power_number")
     actuators: ClassVar = culture.ACTUATORS
     hazardous = True
     arguments = (

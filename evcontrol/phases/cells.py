@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import ClassVar, Final
 
 from evcontrol.clock import NS
@@ -18,6 +19,9 @@ COUNT_CV: Final = 0.10
 ESTIMATE_CV: Final = 0.30
 """The same of an estimate from glucose uptake: the published uptakes span a factor of three (engineering default)."""
 HOUR_NS: Final = 3600 * NS
+DAY_H: Final = 24.0
+VIABILITY_AGE_H: Final = 90.0
+"""Oldest figure of viability that a phase leaves standing; the interlock that needs one takes it for 96 h."""
 
 
 class Inoculate(Phase):
@@ -61,7 +65,7 @@ class Expand(Phase):
 
     unit_class = "bioreactor"
     bears_outage_h = 12.0
-    tags: ClassVar = culture.TAGS
+    tags: ClassVar = (*culture.TAGS, "VIABILITY", "COUNTED_AT")
     actuators: ClassVar = culture.ACTUATORS
     shut_to_freeze = ("MED_SP", "HARV_SP")
     arguments = (
@@ -77,13 +81,36 @@ class Expand(Phase):
         look = culture.guard(context)
         until = context.arguments["until"]
         if until is None:
-            await context.until_time(end, "the cells grow", look=look, then_at_most=culture.TRANSFER_SPEED)
+            await self._grow(end, look)
         else:
             await context.until(
                 until, tolerance_s=culture.TOLERANCE_S, unless=lambda: context.rooms.clock.now() >= end, show=look
             )
         await estimated(context, "expansion")
         await context.result("glucose", round(context.value("AT_GLC"), 2), "mM")
+
+    async def _grow(self, end: int, look: Callable[[], None]) -> None:
+        """Until the end, with a look at the cells' viability whenever the last one would become too old."""
+        context = self.context
+        while (now := context.rooms.clock.now()) < end:
+            await assess(context, DAY_H)
+            context.speed_limit = math.inf
+            until = min(end, now + round(DAY_H * HOUR_NS))
+            await context.until_time(until, "the cells grow", look=look, then_at_most=culture.TRANSFER_SPEED)
+
+
+async def assess(context: PhaseContext, until_next_h: float) -> None:
+    """Have a person tell the viability anew when the last figure would be too old before the next look."""
+    at = context.reading("COUNTED_AT")
+    now_h = context.rooms.clock.now() / HOUR_NS
+    if is_bad(at.quality) or now_h - at.value + until_next_h <= VIABILITY_AGE_H:
+        return
+    viability = await context.ask(
+        f"viability {now_h:.2f}", PromptKind.NUMBER, "Viability of the cells, estimated (0 to 1)", low=0.0, high=1.0
+    )
+    await context.set_tag("VIABILITY", float(viability))
+    await context.set_tag("COUNTED_AT", context.rooms.clock.now() / HOUR_NS)
+    await context.result("viability, estimated", float(viability))
 
 
 async def counted(context: PhaseContext, when: str, viable: float, viability: float, cv: float = COUNT_CV) -> None:

@@ -23,7 +23,7 @@ class Condition(Phase):
 
     unit_class = "bioreactor"
     bears_outage_h = 12.0
-    tags: ClassVar = COLLECTION_TAGS
+    tags: ClassVar = (*COLLECTION_TAGS, "VIABILITY", "COUNTED_AT")
     actuators: ClassVar = (*culture.ACTUATORS, *culture.PUMPS)
     hazardous = True
     shut_to_freeze = ("MED_SP", "HARV_SP")
@@ -45,6 +45,7 @@ class Condition(Phase):
         times = max(1, math.ceil(context.number("time") / interval - 1e-6))
         exposure = culture.Exposure(context, context.number("band"))
         exposure.restore(context.progress.get("exposure", exposure.state()))
+        await cells.assess(context, min(interval, context.number("time")))
         guard = culture.guard(context)
 
         def look() -> None:
@@ -62,6 +63,7 @@ class Condition(Phase):
             await cells.estimated(context, "collection" if number == 1 else f"collection {number}")
             if number < times:
                 await self._collect(number, label)
+                await cells.assess(context, interval)
             await context.record("passed", number)
             await context.pause_point()
         await context.result("time", round(exposure.hours, 2), "h")

@@ -322,6 +322,10 @@ class _Binder:
         for tag in (*phase.tags, *phase.actuators):
             if f"{unit}.{tag}" not in self._plant.tags:
                 self._wrong(place, f"{step.phase} needs the tag {unit}.{tag}, which the plant does not have")
+        for name in phase.constants:
+            if name not in self._plant.units[unit].constants:
+                what = f"{step.phase} needs the constant {name!r} of {unit}, which the plant file does not give"
+                self._wrong(place, what)
         for loop in phase.loops:
             if f"{unit}.{loop}" not in self._plant.loops:
                 self._wrong(place, f"{step.phase} needs the loop {unit}.{loop}, which the plant does not have")

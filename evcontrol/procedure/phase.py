@@ -57,6 +57,8 @@ class Phase:
     actuators: ClassVar[tuple[str, ...]] = ()
     """Tags of the unit that it writes."""
     loops: ClassVar[tuple[str, ...]] = ()
+    constants: ClassVar[tuple[str, ...]] = ()
+    """Constants of the unit's equipment that the plant file must give."""
     hazardous: ClassVar[bool] = False
     """Moves something that must not run on when the engine falls silent."""
     max_speed: ClassVar[float] = FASTEST

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from evcontrol.plant.load import load_plant
 from evcontrol.procedure.check import bind
 from evcontrol.procedure.recipe import parse_recipe
 from evcontrol.procedure.states import State
+from evcontrol.yaml_source import SourceError
 from simulators.ev_plant import EvPlant
 from tests.batch.ev_suite import CONFIG, PLANT, EvSuite
-from tests.phases.test_agitate import stirred
+from tests.phases.test_agitate import TANK_CONSTANTS, stirred
 
 RECIPES = sorted((CONFIG / "recipes").glob("*.yaml"))
 SHORT = {
@@ -30,7 +32,12 @@ SHORT = {
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_it_fits_the_demos_plant(path: Path) -> None:
     recipe = parse_recipe(path.read_text(encoding="utf-8"), path.name)
-    bind(recipe, load_plant(PLANT))
+    plant = load_plant(PLANT)
+    if path.stem == "stirred-tank":
+        with pytest.raises(SourceError, match="agitate needs the constant 'impeller' of BR101"):
+            bind(recipe, plant)
+        plant.units["BR101"] = replace(plant.units["BR101"], constants=TANK_CONSTANTS)
+    bind(recipe, plant)
     text = path.read_text(encoding="utf-8")
     assert text.startswith("# ")
     assert "approved by a process owner" in " ".join(text.replace("\n#", "").split())

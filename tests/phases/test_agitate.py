@@ -27,6 +27,7 @@ CONSTANTS = {
     "density": f"{TANK.density_kg_m3:g} kg/m3",
     "cells_in_lumen": "0",
 }
+TANK_CONSTANTS = {name: parse_quantity(value) for name, value in CONSTANTS.items()}
 RECIPE = """recipe: Stirred
 version: 1.0.0
 product: P
@@ -50,8 +51,7 @@ def text(eddies: float, qualified: str = "no") -> str:
 
 def stirred(tmp_path: Path, clock: VirtualClock) -> EvSuite:
     suite = EvSuite(tmp_path, clock, EvPlant(bioreactor=BioreactorParameters(vessel=TANK)))
-    constants = {name: parse_quantity(value) for name, value in CONSTANTS.items()}
-    suite.plant.units["BR101"] = replace(suite.plant.units["BR101"], constants=constants)
+    suite.plant.units["BR101"] = replace(suite.plant.units["BR101"], constants=TANK_CONSTANTS)
     return suite
 
 
