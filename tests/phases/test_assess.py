@@ -40,7 +40,5 @@ def test_the_figure_never_expires(tmp_path: Path) -> None:
             assert is_good(suite.engine.image.reading("BR101.VIABILITY").quality)
 
     run_virtual(main)
-    asked = [
-        e for e in read_events(tmp_path / "journal") if e.kind is Kind.PROMPT_OPENED and "estimated" in e.body["text"]
-    ]
-    assert len(asked) == 2
+    asked = [e.body["text"] for e in read_events(tmp_path / "journal") if e.kind is Kind.PROMPT_OPENED]
+    assert sum("estimated" in text for text in asked) == 2
