@@ -15,7 +15,7 @@ def test_a_month_begins_at_midnight_utc() -> None:
 
 def test_tags_come_back_as_they_were() -> None:
     tags = list(make_tags())
-    assert described_tags(describe_tags(tags)) == tags
+    assert described_tags(describe_tags(tags)) == tuple(tags)
 
 
 def test_month_files_are_in_order_and_strangers_left_out(tmp_path: Path) -> None:
