@@ -118,6 +118,14 @@ class Engine:
         self.batches = Batches(rooms, self.interlocks, self.blockers, data / "history")
         self.forced = ForcedValues(plant, self.journal, clock, lambda: [run.id for run in self.batches.active()])
         self.steering = BatchSteering(self.batches, self.people, rooms)
+        self._devices_of = {
+            unit: [
+                name
+                for name, device in plant.devices.items()
+                if any(plant.unit_of(point.tag.name) == unit for point in device.points)
+            ]
+            for unit in plant.units
+        }
         self._standstill = Standstill(clock)
         self._scan_lateness, self._loop_lateness = Lateness(), Lateness()
         self._loops_late_ms = 0.0
@@ -231,7 +239,7 @@ class Engine:
     def blockers(self, unit: str) -> list[str]:
         """Why a batch cannot be started or restarted on a unit now, in words."""
         reasons = []
-        for name in self._devices_of(unit):
+        for name in self._devices_of[unit]:
             link = self.drivers[name].link
             if link.state is not LinkState.READY:
                 reasons.append(f"{name} is {link.state}{f' ({link.reason})' if link.reason else ''}")
@@ -311,7 +319,7 @@ class Engine:
             "SYS.SCANS_MISSED": float(self.scanner.overruns),
             "SYS.STOOD_STILL": self._standstill.take(),
             "SYS.DIED": float(scan.t < self._died_until),
-            "SYS.BYPASSED": float(sum(1 for state in self.interlocks.states() if state.bypass is not None)),
+            "SYS.BYPASSED": float(self.interlocks.bypassed),
             "SYS.FORCED": float(len(self.forced.standing())),
             "SYS.HISTORY_LAG": self.historian.lag_s,
             "SYS.HISTORY_REFUSED": float(bool(self._history_trouble())),
@@ -330,7 +338,7 @@ class Engine:
 
     def _watch_links(self, run: BatchRun, scan: Scan) -> None:
         for unit in run.busy_units():
-            for name in self._devices_of(unit):
+            for name in self._devices_of[unit]:
                 link = self.drivers[name].link
                 if link.state is not LinkState.READY and scan.t - link.since >= LINK_LOST_S * NS:
                     run.hold_unit(unit, f"{name} is lost ({link.reason or link.state})")
@@ -472,14 +480,6 @@ class Engine:
     def _make_driver(self, name: str) -> Driver:
         spec = self.plant.devices[name]
         return driver_type(spec.driver)(name, spec.options, spec.points, self.clock)
-
-    def _devices_of(self, unit: str) -> list[str]:
-        """The devices that have tags of a unit."""
-        return [
-            name
-            for name, device in self.plant.devices.items()
-            if any(self.plant.unit_of(point.tag.name) == unit for point in device.points)
-        ]
 
     def _restore_tags(self) -> None:
         """The units' own tags as the journal tells of them; what was never set is at rest."""

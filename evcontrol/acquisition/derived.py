@@ -31,11 +31,10 @@ class DerivedTags:
         """Work out all derived tags at process time ``t``, write them to the image, and return them as a frame."""
         values, qualities = [], []
         for index, work in self._work:
-            value, quality = work(image, t)
-            image.value[index] = value
-            image.quality[index] = quality
-            values.append(value)
-            qualities.append(quality)
+            reading = work(image, t)
+            image.put(index, reading)
+            values.append(reading.value)
+            qualities.append(reading.quality)
         return Frame(t, wall, group, self._index, np.array(values), np.array(qualities, dtype=np.uint32))
 
 

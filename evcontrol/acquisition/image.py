@@ -25,7 +25,11 @@ class ProcessImage:
         self.value: FloatArray = np.full(n, np.nan)
         self.quality: QualityArray = np.full(n, BAD_WAITING_FOR_INITIAL, dtype=np.uint32)
         self.t: TimeArray = np.zeros(n, dtype=np.int64)
+        # The same once more as plain numbers, since those who ask for one tag by name ask often.
+        self._at = {tag.name: tag.index for tag in tags}
+        self._readings = [Reading(np.nan, BAD_WAITING_FOR_INITIAL)] * n
         self._internal = {tags[name].index: (np.nan, BAD_WAITING_FOR_INITIAL) for name in sorted(internal)}
+        self._internal_index = np.array(sorted(self._internal), dtype=np.int32)
         self._internal_changed: set[int] = set()
 
     def apply(self, frame: Frame) -> IndexArray:
@@ -39,20 +43,29 @@ class ProcessImage:
         self.t[index] = frame.t
         same = (old_quality == frame.quality) & ((old_value == value) | (np.isnan(old_value) & np.isnan(value)))
         changed: IndexArray = index[~same]
+        readings = self._readings
+        new = zip(changed.tolist(), self.value[changed].tolist(), self.quality[changed].tolist(), strict=True)
+        for i, v, q in new:
+            readings[i] = Reading(v, q)
         return changed
+
+    def put(self, index: int, reading: Reading) -> None:
+        """Take over one tag that was worked out from others in this scan."""
+        self.value[index], self.quality[index] = reading
+        self._readings[index] = reading
 
     def reading(self, name: str) -> Reading:
         """Value and quality of a tag, or of a :func:`constant_name`; KeyError when there is no such tag."""
-        if name.startswith(_CONSTANT):
-            return Reading(float(name[1:]), GOOD)
-        index = self.tags[name].index
-        return Reading(float(self.value[index]), int(self.quality[index]))
+        index = self._at.get(name)
+        if index is None:
+            return _constant(name)
+        return self._readings[index]
 
     resolve = reading
 
     def time_of(self, name: str) -> int:
         """Process time of the tag's latest reading, UTC ns; 0 before the first."""
-        return int(self.t[self.tags[name].index])
+        return int(self.t[self._at[name]])
 
     def text(self, name: str) -> str:
         """The text of a TEXT tag or the label of an ENUM or DISCRETE one; empty when Bad."""
@@ -74,18 +87,16 @@ class ProcessImage:
         if tag.index not in self._internal:
             raise ValueError(f"{name} is not a tag of the engine's own")
         number = self._number(name, value) if isinstance(value, str) else float(value)
-        if self._internal[tag.index] != (number, quality):
-            self._internal_changed.add(tag.index)
+        if self._internal[tag.index] == (number, quality):
+            return
+        self._internal_changed.add(tag.index)
         self._internal[tag.index] = (number, quality)
-        self.value[tag.index] = np.nan if is_bad(quality) else number
-        self.quality[tag.index] = quality
+        self.put(tag.index, Reading(np.nan if is_bad(quality) else number, quality))
 
     def internal_frame(self, t: int, wall: int, group: str) -> Frame:
         """All tags of the engine's own, as a frame of this scan."""
-        items = sorted(self._internal.items())
-        quality = np.array([q for _, (_, q) in items], dtype=np.uint32)
-        value = np.array([np.nan if is_bad(q) else v for _, (v, q) in items], dtype=np.float64)
-        return Frame(t, wall, group, np.array([i for i, _ in items], dtype=np.int32), value, quality)
+        index = self._internal_index
+        return Frame(t, wall, group, index, self.value[index], self.quality[index])
 
     def take_internal_changes(self) -> IndexArray:
         """Indices of the engine's own tags that changed since the last call."""
@@ -104,6 +115,12 @@ class ProcessImage:
 
 
 _CONSTANT: Final = "="
+
+
+def _constant(name: str) -> Reading:
+    if not name.startswith(_CONSTANT):
+        raise KeyError(name)
+    return Reading(float(name[1:]), GOOD)
 
 
 def constant_name(value: float) -> str:

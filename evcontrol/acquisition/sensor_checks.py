@@ -62,6 +62,7 @@ QUALITY: Final[Mapping[tuple[type[SensorTest], Doubt], int]] = {
 }
 """What a failed test makes of a tag."""
 
+_VERDICTS: Final = tuple(Verdict)
 _STATES: Final = {
     Verdict.OFF: CheckState.OFF,
     Verdict.GOOD: CheckState.GOOD,
@@ -255,7 +256,7 @@ class _Rows:
     def tell(self, verdicts: CodeArray) -> None:
         """Give each check its verdicts."""
         for (check, tag), verdict in zip(self._of, verdicts.tolist(), strict=True):
-            check.verdicts[tag] = Verdict(verdict)
+            check.verdicts[tag] = _VERDICTS[verdict]
 
 
 class _Sources:

@@ -96,6 +96,11 @@ class Interlocks:
             for i in self._interlocks.values()
         ]
 
+    @property
+    def bypassed(self) -> int:
+        """How many are bypassed now."""
+        return sum([interlock.bypass is not None for interlock in self._interlocks.values()])
+
     def still_true(self, unit: str) -> list[str]:
         """What stands against resetting the tripped interlocks of a unit, one line each."""
         return [line for i in self._tripped(unit) if (line := i.obstacle(self._image.resolve))]
@@ -218,6 +223,7 @@ class _Interlock:
         self._tolerance = round(spec.tolerance_s * NS)
         self._while_seen = self._while is None
         self._holds: bool | None = False
+        self._begun = False
         self.watching = False
         self.would_trip = False
         self.tripped = False
@@ -236,6 +242,7 @@ class _Interlock:
         if not self.watching and not self.tripped:
             self._begin_anew()
             return ""
+        self._begun = True
         self._holds = self._when.update(resolve, now)
         self.would_trip = self.watching and self._holds is not False
         if not self.would_trip or not (self._holds or self._unknown_too_long(now)):
@@ -276,7 +283,9 @@ class _Interlock:
         return since is not None and now - since >= self._tolerance
 
     def _begin_anew(self) -> None:
-        self._when = self._when.fresh()
+        if self._begun:
+            self._when = self._when.fresh()
+            self._begun = False
         self._holds, self.would_trip = False, False
 
 

@@ -125,5 +125,7 @@ class LocalWatch:
             self._on_change(tag, commanded, read)
 
     def _differs(self, tag: str, expected: _Expected) -> bool:
+        if not expected.values or self._field.agrees(tag, expected.values[-1]):
+            return False
         possible = [*expected.values, *(v for v in (expected.goal, self._may_become.get(tag)) if v is not None)]
-        return bool(expected.values) and not any(self._field.agrees(tag, value) for value in possible)
+        return not any(self._field.agrees(tag, value) for value in possible)

@@ -78,9 +78,11 @@ class Element:
 
     def walk(self) -> Iterator[Element]:
         """This element and all below it, from the top."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
+        below = [self]
+        while below:
+            element = below.pop()
+            yield element
+            below.extend(reversed(element.children))
 
     def startable(self) -> list[Element]:
         """The children whose turn it is."""

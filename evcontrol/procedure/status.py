@@ -49,11 +49,12 @@ def status(element: Element) -> ElementStatus:
 
 def speed_limit(batch: str, root: Element) -> tuple[float, str]:
     """The highest multiple of real time that the elements bear now, and why."""
-    if any(element.active and element.state is not State.RUNNING for element in root.walk()):
+    active = [element for element in root.walk() if element.active]
+    if any(element.state is not State.RUNNING for element in active):
         return 1.0, f"{batch} is {root.state}"
     limits = [
         (min(e.bound.phase.max_speed, e.context.speed_limit), e.path)
-        for e in root.walk()
-        if e.is_phase and e.active and e.bound.phase is not None and e.context is not None
+        for e in active
+        if e.is_phase and e.bound.phase is not None and e.context is not None
     ]
     return min(limits, default=(FASTEST, batch))

@@ -67,7 +67,8 @@ class Supervisor:
             self.kick.clear()
             try:
                 self.handlers.evaluate()
-                while any(self._advance(element) for element in reversed(list(self._root.walk()))):
+                # What is idle is begun by what is above it, and what is over stays so.
+                while any(element.active and self._advance(element) for element in reversed(list(self._root.walk()))):
                     pass
             except JournalUnavailableError as error:
                 self.hold(f"the journal cannot be written: {error}")
