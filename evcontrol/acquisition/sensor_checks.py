@@ -6,6 +6,7 @@ could never be found to agree again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -43,12 +44,15 @@ from evcontrol.quality import (
     BAD_FROZEN,
     BAD_IMPLAUSIBLE,
     BAD_JUMPED,
+    BAD_WAITING_FOR_INITIAL,
     UNCERTAIN_CONTRADICTED,
     UNCERTAIN_FROZEN,
     UNCERTAIN_IMPLAUSIBLE,
     UNCERTAIN_JUMPED,
+    QualityArray,
+    is_bad,
 )
-from evcontrol.signals import Frame, IndexArray
+from evcontrol.signals import FloatArray, Frame, IndexArray
 
 QUALITY: Final[Mapping[tuple[type[SensorTest], Doubt], int]] = {
     (FrozenTest, Doubt.UNCERTAIN): UNCERTAIN_FROZEN,
@@ -140,15 +144,13 @@ class SensorChecks:
         return {name for text in texts for name in compile_condition(text, self._plant.symbols).names}
 
     def _judge(self, t: int, fresh: BoolArray) -> None:
-        delivered = self._sources.delivered
-        rows = self._frozen
-        partner = _readings(delivered, self._partners, fresh)
-        tag = _readings(delivered, rows.index, fresh)
-        rows.tell(self._frozen_tests.update(t, tag, partner, rows.looking()))
-        rows = self._jumps
-        rows.tell(self._jump_tests.update(t, _readings(delivered, rows.index, fresh), rows.looking()))
-        rows = self._ranges
-        rows.tell(self._range_tests.update(t, _readings(delivered, rows.index, fresh), rows.looking()))
+        of = self._sources
+        if len(self._frozen):
+            tag, partner = of.readings(self._frozen.index, fresh), of.readings(self._partners, fresh)
+            self._frozen.tell(self._frozen_tests.update(t, tag, partner, self._frozen.looking()))
+        for rows, tests in ((self._jumps, self._jump_tests), (self._ranges, self._range_tests)):
+            if len(rows):
+                rows.tell(tests.update(t, of.readings(rows.index, fresh), rows.looking()))
         for check in self._checks:
             check.ask_condition(self._sources.reading, t)
 
@@ -249,6 +251,9 @@ class _Rows:
         self.tests = [check.spec.test for check, _ in self._of]
         self.index: IndexArray = np.array([plant.tags[tag].index for _, tag in self._of], dtype=np.int32)
 
+    def __len__(self) -> int:
+        return len(self._of)
+
     def looking(self) -> CodeArray:
         """Whether each entry's check looks."""
         return np.array([check.looking for check, _ in self._of], dtype=np.int8)
@@ -263,28 +268,38 @@ class _Sources:
     """What the checks look at: readings as delivered, derived tags worked out from those, and the engine's own tags."""
 
     def __init__(self, plant: Plant, image: ProcessImage, names: Iterable[str]) -> None:
-        self.delivered = ProcessImage(plant.tags)
+        self._value: FloatArray = np.full(len(plant.tags), np.nan)
+        self._quality: QualityArray = np.full(len(plant.tags), BAD_WAITING_FOR_INITIAL, dtype=np.uint32)
         self._image = image
-        self._read = {point.tag.name for device in plant.devices.values() for point in device.points}
+        self._read = {point.tag.name: point.tag.index for device in plant.devices.values() for point in device.points}
         wanted = set(_with_sources(plant, names))
         self._work = [(s.tag, worker(s, plant.tags, plant.symbols)) for s in plant.derived if s.tag in wanted]
         self._derived: dict[str, Reading] = {}
 
     def take(self, frames: Iterable[Frame], t: int) -> BoolArray:
         """Take a scan's frames over; which tags are in them."""
-        fresh = np.zeros(len(self.delivered.tags), dtype=bool)
+        fresh = np.zeros(len(self._value), dtype=bool)
         for frame in frames:
-            self.delivered.apply(frame)
+            self._value[frame.index] = frame.value
+            self._quality[frame.index] = frame.quality
             fresh[frame.index] = True
         for tag, work in self._work:
             self._derived[tag] = work(self, t)
         return fresh
 
+    def readings(self, index: IndexArray, fresh: BoolArray) -> Readings:
+        """What the devices delivered last of some tags."""
+        return Readings(self._value[index], self._quality[index] < np.uint32(BAD), fresh[index])
+
     def reading(self, name: str) -> Reading:
         """Value and quality of a tag."""
         if name in self._derived:
             return self._derived[name]
-        return (self.delivered if name in self._read else self._image).reading(name)
+        index = self._read.get(name)
+        if index is None:
+            return self._image.reading(name)
+        quality = int(self._quality[index])
+        return Reading(math.nan if is_bad(quality) else float(self._value[index]), quality)
 
 
 def _with_sources(plant: Plant, names: Iterable[str]) -> Iterator[str]:
@@ -298,10 +313,6 @@ def _with_sources(plant: Plant, names: Iterable[str]) -> Iterator[str]:
             else:
                 wanted |= compile_value(spec.expression, plant.symbols, unit=plant.tags[spec.tag].unit).names
     yield from wanted
-
-
-def _readings(image: ProcessImage, index: IndexArray, fresh: BoolArray) -> Readings:
-    return Readings(image.value[index], image.quality[index] < np.uint32(BAD), fresh[index])
 
 
 def _looking(state: bool | None) -> Looking:
