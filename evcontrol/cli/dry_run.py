@@ -98,7 +98,7 @@ def _rehearse(
 
     async def main(clock: VirtualClock) -> str:
         async with Rehearsal(plant, data, clock, speed=speed) as rehearsal:
-            operator = _Operator(rehearsal, script)
+            operator = Operator(rehearsal, script)
             return await operator.run(text, str(recipe), parameters, hours)
 
     data.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def _rehearse(
     return rehearsed(data, batch)
 
 
-class _Operator:
+class Operator:
     """Starts the batch, answers what it asks, and watches until it has ended, is held, or does not end."""
 
     def __init__(self, rehearsal: Rehearsal, script: Script) -> None:

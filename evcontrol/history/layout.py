@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,7 @@ from evcontrol.clock import NS
 from evcontrol.signals import Tag, TagKind
 
 FORMAT: Final = 2
+_DAY_NS: Final = 86_400 * NS
 NOT_KEPT: Final = 0xFFFF_FFFF
 """Status code, in files only, of a reading that was left out since it told nothing new."""
 BLOCKS_IN_CHUNK: Final = 1 << 16
@@ -78,7 +79,12 @@ class Gap:
 
 def month_of(t: int) -> str:
     """The month of a process time (UTC ns), such as ``2026-03``."""
-    return datetime.fromtimestamp(t // NS, tz=UTC).strftime("%Y-%m")
+    return _month_of_day(t // _DAY_NS)
+
+
+@cache
+def _month_of_day(day: int) -> str:
+    return datetime.fromtimestamp(day * _DAY_NS // NS, tz=UTC).strftime("%Y-%m")
 
 
 def file_name(month: str, number: int = 0) -> str:
