@@ -15,15 +15,13 @@ from evcontrol.procedure.run import BatchRun
 from evcontrol.procedure.start import StartRefusedError
 from evcontrol.procedure.states import Command, State
 from tests.batch.ev_suite import OPERATOR, EvSuite
+from tests.batch.ev_totals import check_totals
 
 BATCH_H = 26.0
 """About how long the batch of the demo takes."""
 EVENTS = 1500
 """About how many events it leaves in the journal."""
-SKID_G, REACTOR_G = 2.0, 10.0
-"""What the plant file lets the balances differ by (reconcile)."""
 OUTAGE_SPEED = 60.0
-EXCHANGE_ML, EXCHANGES = 900.0, 3
 
 
 def arm(suite: EvSuite, chance: random.Random) -> None:
@@ -91,34 +89,13 @@ async def take_up(suite: EvSuite, run: BatchRun) -> None:
         await suite.scans(1)
 
 
-def check_totals(suite: EvSuite, run: BatchRun) -> None:
-    """Medium, feed, permeate and buffer are the recipe's, by what was recorded and by what really flowed."""
-    view = suite.engine.view.batches[run.id]
-    results = {f"{path.rpartition('/')[2]} {name}": value for path, name, value, _ in view.results}
-    for name in ("wash_out exchanged 1", "wash_out exchanged 2", "condition exchanged collection 1"):
-        assert results[name] == pytest.approx(EXCHANGE_ML * 0.998, abs=REACTOR_G), name
-    assert results["harvest pool"] == pytest.approx(1863.0, abs=2 * REACTOR_G)
-    assert results["load feed"] == pytest.approx(1750.0, abs=SKID_G)
-    progress = view.progress
-    total = progress["processing/ultrafiltration/concentrate"]["start"]["total_g"]
-    assert results["concentrate retentate"] == pytest.approx(total / 10.0, abs=SKID_G)
-    assert results["concentrate permeate"] == pytest.approx(total * 0.9, abs=3 * SKID_G)
-    retentate = progress["processing/ultrafiltration/diafilter"]["start"]["total_g"]
-    assert results["diafilter permeate"] == pytest.approx(6.0 * retentate, abs=SKID_G)
-    assert results["diafilter buffer"] * 0.998 == pytest.approx(6.0 * retentate, rel=0.02)
-    liquids = suite.sim.truth()["BR101"]["liquids"]
-    assert liquids["waste"]["volume_ml"] == pytest.approx(2 * EXCHANGE_ML, abs=REACTOR_G)
-    used = 10000.0 - liquids["production"]["volume_ml"]
-    assert used == pytest.approx(EXCHANGES * EXCHANGE_ML, abs=2 * REACTOR_G)
-
-
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", [pytest.param(i, marks=[pytest.mark.full] if i >= 3 else []) for i in range(200)])
 def test_the_whole_batch_survives_the_death_of_its_engine(tmp_path: Path, seed: int) -> None:
     async def main(clock: VirtualClock) -> None:
         async with EvSuite(tmp_path / "data", clock) as suite:
             run = await live_through(suite, random.Random(seed))
-            check_totals(suite, run)
+            check_totals(suite.engine.view.batches[run.id], suite.sim.truth())
         verdict = verify(suite.data / "journal")
         assert verdict.intact, verdict.faults
 
