@@ -46,8 +46,8 @@ class Clock(Protocol):
         """Process seconds per real second that hold now (always 1 on the live clock)."""
 
     @property
-    def pending_speed(self) -> float:
-        """The speed that was set last, and will hold within half a second."""
+    def fastest_ahead(self) -> float:
+        """The highest speed that holds now or was set and will hold, be it only for a moment."""
 
     def now(self) -> int:
         """Process time, UTC ns; never goes back."""
@@ -67,7 +67,7 @@ class LiveClock:
 
     kind = ClockKind.LIVE
     speed = 1.0
-    pending_speed = 1.0
+    fastest_ahead = 1.0
 
     def __init__(self) -> None:
         self._origin = time.time_ns() - time.monotonic_ns()
@@ -107,6 +107,12 @@ class _PacedClock:
     def pending_speed(self) -> float:
         """The speed that was set last; it holds from half a second of the machine's time after that."""
         return self._segments[-1][2]
+
+    @property
+    def fastest_ahead(self) -> float:
+        """The highest speed that holds now or was set and will hold, be it only for a moment."""
+        mono = self._mono()
+        return max([self._segment(mono)[2], *(speed for begins, _, speed in self._segments if begins > mono)])
 
     def set_speed(self, speed: float) -> None:
         """Change the speed half a second from now. OSError when it cannot be published, and then it stays."""

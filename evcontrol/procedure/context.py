@@ -215,7 +215,7 @@ class PhaseContext:
         """Have process time run at most at this multiple of real time, and wait until it does."""
         self.speed_limit = speed
         clock = self.rooms.clock
-        while max(clock.speed, clock.pending_speed) > speed:
+        while clock.fastest_ahead > speed:
             self.waiting = f"process time slows down to {speed:g} times real time"
             await self._scan()
         self.waiting = ""

@@ -360,3 +360,15 @@ def test_a_sleep_never_ends_before_its_moment(speed: float) -> None:
             assert clock.now() >= end
 
     run_virtual(main, 0)
+
+
+def test_a_fast_moment_between_two_slow_ones_is_seen_ahead() -> None:
+    async def main(clock: VirtualClock) -> None:
+        for speed in (1.0, 240.0, 30.0):
+            clock.set_speed(speed)
+            await clock.sleep(0.1)
+        assert (clock.speed, clock.pending_speed, clock.fastest_ahead) == (1.0, 30.0, 240.0)
+        await clock.sleep(100.0)
+        assert (clock.speed, clock.fastest_ahead) == (30.0, 30.0)
+
+    run_virtual(main)
