@@ -45,9 +45,8 @@ class Clock(Protocol):
     def speed(self) -> float:
         """Process seconds per real second that hold now (always 1 on the live clock)."""
 
-    @property
-    def fastest_ahead(self) -> float:
-        """The highest speed that holds now or was set and will hold, be it only for a moment."""
+    def changes_ahead(self) -> list[tuple[int, float]]:
+        """Changes of the speed that are known and still to come: process time (UTC ns) and speed, in order."""
 
     def now(self) -> int:
         """Process time, UTC ns; never goes back."""
@@ -67,10 +66,13 @@ class LiveClock:
 
     kind = ClockKind.LIVE
     speed = 1.0
-    fastest_ahead = 1.0
 
     def __init__(self) -> None:
         self._origin = time.time_ns() - time.monotonic_ns()
+
+    def changes_ahead(self) -> list[tuple[int, float]]:
+        """None, ever."""
+        return []
 
     def now(self) -> int:
         """Process time, UTC ns."""
@@ -108,11 +110,10 @@ class _PacedClock:
         """The speed that was set last; it holds from half a second of the machine's time after that."""
         return self._segments[-1][2]
 
-    @property
-    def fastest_ahead(self) -> float:
-        """The highest speed that holds now or was set and will hold, be it only for a moment."""
+    def changes_ahead(self) -> list[tuple[int, float]]:
+        """Changes of the speed that are known and still to come: process time (UTC ns) and speed, in order."""
         mono = self._mono()
-        return max([self._segment(mono)[2], *(speed for begins, _, speed in self._segments if begins > mono)])
+        return [(process, speed) for begins, process, speed in self._segments if begins > mono]
 
     def set_speed(self, speed: float) -> None:
         """Change the speed half a second from now. OSError when it cannot be published, and then it stays."""

@@ -87,7 +87,7 @@ class Scanner:
     @property
     def interval_s(self) -> float:
         """Process time between two scans at the present speed."""
-        return max(self._plant.scan_s, self._plant.wire_scan_s * self._clock.speed)
+        return self._interval_at(self._clock.speed)
 
     @property
     def overruns(self) -> int:
@@ -233,12 +233,19 @@ class Scanner:
     def _next_due(self, due: int) -> int:
         step = round(self.interval_s * NS)
         due += step
+        for at, speed in self._clock.changes_ahead():
+            # What is far away in time that runs fast is much farther away in time that has become slow meanwhile.
+            if at < due:
+                due = min(due, at + round(self._interval_at(speed) * NS))
         behind = self._clock.now() - due
         if behind > step:
             missed = behind // step
             self._overrun += int(missed)
             due += int(missed) * step
         return due
+
+    def _interval_at(self, speed: float) -> float:
+        return max(self._plant.scan_s, self._plant.wire_scan_s * speed)
 
     async def _end_tasks(self) -> None:
         tasks: list[asyncio.Task[Frame] | asyncio.Task[None]] = [*self._reads.values(), *self._followers.values()]

@@ -215,7 +215,8 @@ class PhaseContext:
         """Have process time run at most at this multiple of real time, and wait until it does."""
         self.speed_limit = speed
         clock = self.rooms.clock
-        while clock.fastest_ahead > speed:
+        # A faster moment may still lie ahead of the speed that was set last.
+        while max([clock.speed, *(ahead for _, ahead in clock.changes_ahead())]) > speed:
             self.waiting = f"process time slows down to {speed:g} times real time"
             await self._scan()
         self.waiting = ""

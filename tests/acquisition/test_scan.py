@@ -53,6 +53,20 @@ def test_scans_keep_their_cadence_and_hold_every_tag(plant: Plant) -> None:
         assert sorted(i for frame in scan.frames for i in frame.index) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("off", [0.0, 0.3, 17.0, 43.0, 71.0])
+def test_time_that_becomes_slow_between_two_scans_does_not_put_the_next_one_off(plant: Plant, off: float) -> None:
+    moments: list[float] = []
+
+    async def body(rig: Rig) -> None:
+        rig.scanner.stages.append(lambda _: moments.append(rig.clock.monotonic()))
+        for speed in (1440.0, 1.0, 240.0, 1.0):
+            rig.clock.set_speed(speed)
+            await rig.clock.sleep(2000.0 + off)
+
+    drive(plant, body)
+    assert max(b - a for a, b in pairwise(moments)) < 1.051  # one old interval and one new
+
+
 def test_derived_tags_follow_their_inputs_in_the_same_scan(plant: Plant) -> None:
     async def body(rig: Rig) -> None:
         rig.drivers["scale"].values["U.W"] = 21.0

@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from evcontrol import clock
-from evcontrol.clock import NS, Clock, ClockKind, LiveClock, ScaledClock, VirtualClock, iso, run_virtual
+from evcontrol.clock import (
+    NS,
+    SPEED_NOTICE_NS,
+    Clock,
+    ClockKind,
+    LiveClock,
+    ScaledClock,
+    VirtualClock,
+    iso,
+    run_virtual,
+)
 
 START = 1_700_000_000 * NS
 
@@ -362,13 +372,16 @@ def test_a_sleep_never_ends_before_its_moment(speed: float) -> None:
     run_virtual(main, 0)
 
 
-def test_a_fast_moment_between_two_slow_ones_is_seen_ahead() -> None:
+def test_what_was_set_and_does_not_hold_yet_is_told() -> None:
     async def main(clock: VirtualClock) -> None:
+        start = clock.now()
         for speed in (1.0, 240.0, 30.0):
             clock.set_speed(speed)
             await clock.sleep(0.1)
-        assert (clock.speed, clock.pending_speed, clock.fastest_ahead) == (1.0, 30.0, 240.0)
+        assert clock.speed == 1.0
+        first = start + NS // 10 + SPEED_NOTICE_NS
+        assert clock.changes_ahead() == [(first, 240.0), (first + 24 * NS, 30.0)]
         await clock.sleep(100.0)
-        assert (clock.speed, clock.fastest_ahead) == (30.0, 30.0)
+        assert (clock.speed, clock.changes_ahead()) == (30.0, [])
 
     run_virtual(main)
