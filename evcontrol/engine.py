@@ -27,6 +27,7 @@ from evcontrol.acquisition.standstill import Standstill
 from evcontrol.alarms.alarms import Alarms
 from evcontrol.alarms.service import AlarmService
 from evcontrol.alarms.states import AlarmStatus
+from evcontrol.batch.approval import RecipeApproval
 from evcontrol.batch.batches import Batches
 from evcontrol.batch.steer import BatchSteering
 from evcontrol.clock import NS, Clock, ClockKind, ScaledClock, VirtualClock
@@ -118,6 +119,7 @@ class Engine:
         self.batches = Batches(rooms, self.interlocks, self.blockers, data / "history")
         self.forced = ForcedValues(plant, self.journal, clock, lambda: [run.id for run in self.batches.active()])
         self.steering = BatchSteering(self.batches, self.people, rooms)
+        self.approval = RecipeApproval(self.people, rooms)
         self._devices_of = {
             unit: [
                 name

@@ -156,7 +156,8 @@ class Batches(View):
             self.tree.show_rows([])
             return
         summary = view.summary
-        self._head.say(f"{summary.batch}   {summary.recipe}", Tone.STRONG, self.stale)
+        mark = f"   TRAINING, recipe {summary.recipe_state}" if summary.kind == "training" else ""
+        self._head.say(f"{summary.batch}   {summary.recipe}{mark}", Tone.STRONG, self.stale)
         facts = [
             summary.product,
             summary.purpose,

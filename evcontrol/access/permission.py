@@ -22,6 +22,8 @@ class Permission(StrEnum):
     BYPASS = "bypass"  # interlocks, for a limited time, with a signature
     FORCE = "force"  # values in place of readings, for tests
     STEER = "steer"  # jumps and live parameters of batches, with a signature
+    AUTHOR = "author"  # recipes: hand them in for review
+    APPROVE = "approve"  # recipes, and products that were requalified, with a signature
     SIGN = "sign"
     ADMINISTER = "administer"  # people
 
@@ -41,8 +43,15 @@ ROLES: Final[Mapping[str, frozenset[Permission]]] = MappingProxyType(
     {
         "operator": _OPERATOR,
         "supervisor": _OPERATOR
-        | {Permission.RESET, Permission.ADJUST, Permission.DISABLE, Permission.BYPASS, Permission.STEER},
-        "quality": frozenset({Permission.READ, Permission.SIGN}),
+        | {
+            Permission.RESET,
+            Permission.ADJUST,
+            Permission.DISABLE,
+            Permission.BYPASS,
+            Permission.STEER,
+            Permission.AUTHOR,
+        },
+        "quality": frozenset({Permission.READ, Permission.SIGN, Permission.APPROVE}),
         "engineer": frozenset(
             {
                 Permission.READ,
@@ -52,6 +61,7 @@ ROLES: Final[Mapping[str, frozenset[Permission]]] = MappingProxyType(
                 Permission.ADJUST,
                 Permission.RESET,
                 Permission.FORCE,
+                Permission.AUTHOR,
             }
         ),
         # Who hands out access has none to the process by that.

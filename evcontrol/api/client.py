@@ -20,6 +20,13 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from evcontrol.api import endpoint
 from evcontrol.api.bypass_schema import BypassRequest, CauseView
+from evcontrol.api.recipe_schema import (
+    RecipeDecision,
+    RecipeSubmission,
+    RecipeSummary,
+    RecipeText,
+    Requalification,
+)
 from evcontrol.api.schema import (
     Acknowledgement,
     Acknowledgements,
@@ -245,6 +252,29 @@ class Client:
     async def start_batch(self, start: StartBatch) -> BatchView:
         """Make a batch and start it."""
         return await self._call(BatchView, "POST", "/api/batches", start)
+
+    async def recipes(self) -> list[RecipeSummary]:
+        """Every version of a recipe that was handed in."""
+        return await self._call(list[RecipeSummary], "GET", "/api/recipes")
+
+    async def recipe(self, version: str) -> RecipeText:
+        """One version with its text, by the first digits of its hash."""
+        return await self._call(RecipeText, "GET", _path("recipes", version))
+
+    async def submit_recipe(self, recipe: str, recipe_name: str, reason: str) -> RecipeSummary:
+        """Hand a recipe in for review."""
+        body = RecipeSubmission(recipe=recipe, recipe_name=recipe_name, reason=reason)
+        return await self._call(RecipeSummary, "POST", "/api/recipes", body)
+
+    async def decide_recipe(self, version: str, decision: str, reason: str, password: str) -> RecipeSummary:
+        """Approve, reject or retire a version: a signature."""
+        body = RecipeDecision.model_validate({"decision": decision, "reason": reason, "password": password})
+        return await self._call(RecipeSummary, "POST", _path("recipes", version, "decision"), _with_secrets(body))
+
+    async def requalified(self, product: str, reason: str, password: str) -> None:
+        """A product was qualified again: a signature."""
+        body = Requalification.model_validate({"product": product, "reason": reason, "password": password})
+        await self._call(NoneType, "POST", "/api/requalifications", _with_secrets(body))
 
     async def batches(self) -> list[BatchSummary]:
         """All batches that the engine knows."""

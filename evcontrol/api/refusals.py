@@ -14,6 +14,7 @@ from evcontrol.control.gate import CommandRefusedError
 from evcontrol.control.interlocks import BypassRefusedError, ResetRefusedError
 from evcontrol.history.reader import HistoryError, UnknownTagError
 from evcontrol.journal.store import JournalUnavailableError
+from evcontrol.procedure.life_cycle import LifeCycleError
 from evcontrol.procedure.prompts import AnswerError
 from evcontrol.procedure.start import StartRefusedError
 from evcontrol.procedure.states import IllegalCommandError
@@ -30,6 +31,7 @@ _REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
     (IllegalCommandError, 409, ""),
     (AnswerError, 409, ""),
     (SteeringError, 409, ""),
+    (LifeCycleError, 409, ""),
     (
         SourceError,
         422,

@@ -359,10 +359,12 @@ class StartBatch(Message):
     parameters: Annotated[dict[Name, Annotated[str, StringConstraints(max_length=200)]], Field(max_length=200)] = {}
     purpose: Reason
     product: Comment = ""
+    kind: Literal["", "gmp", "training"] = ""
+    """Without it, it is training on simulated equipment, and GMP on real one."""
 
 
 class BatchSummary(Message):
-    """One line about a batch."""
+    """One line about a batch; ``recipe_state`` as it was when the batch was made."""
 
     batch: str
     recipe: str
@@ -374,6 +376,8 @@ class BatchSummary(Message):
     running: list[str]
     waiting: list[str]
     reconciliation_due: bool
+    kind: str = ""
+    recipe_state: str = ""
 
 
 class ElementView(Message):

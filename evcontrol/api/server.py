@@ -9,9 +9,21 @@ from evcontrol.api.desk import Desk
 from evcontrol.api.problem import install_handlers
 from evcontrol.api.protect import Protection
 from evcontrol.api.refusals import install_refusals
-from evcontrol.api.routes import alarms, batches, history, interlocks, plant, records, sessions, steering, stream, users
+from evcontrol.api.routes import (
+    alarms,
+    batches,
+    history,
+    interlocks,
+    plant,
+    recipes,
+    records,
+    sessions,
+    steering,
+    stream,
+    users,
+)
 
-ROUTERS = (sessions, users, plant, alarms, interlocks, batches, steering, records, history, stream)
+ROUTERS = (sessions, users, plant, alarms, interlocks, batches, steering, recipes, records, history, stream)
 """Every module of routes, in the order of docs/reference/api.md."""
 
 

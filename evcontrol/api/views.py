@@ -36,6 +36,7 @@ from evcontrol.control.loop import LoopMode, LoopState
 from evcontrol.control.owner import Owner
 from evcontrol.engine import Engine
 from evcontrol.journal.replay import BatchView as Replayed
+from evcontrol.journal.replay import standing
 from evcontrol.procedure.run import BatchRun
 from evcontrol.signals import Tag
 
@@ -243,6 +244,8 @@ def batch_summary(run: BatchRun) -> BatchSummary:
         running=run.running(),
         waiting=waiting,
         reconciliation_due=run.reconciliation_due,
+        kind=run.info.kind,
+        recipe_state=run.info.recipe_state,
     )
 
 
@@ -284,6 +287,7 @@ def _place(path: str, begun: list[str]) -> list[int]:
 
 def past_summary(past: Replayed) -> BatchSummary:
     """One line about such a batch."""
+    kind, recipe_state = standing(past.body)
     return BatchSummary(
         batch=past.batch,
         recipe=past.body["recipe"]["name"],
@@ -295,6 +299,8 @@ def past_summary(past: Replayed) -> BatchSummary:
         running=[],
         waiting=[],
         reconciliation_due=False,
+        kind=kind,
+        recipe_state=recipe_state,
     )
 
 

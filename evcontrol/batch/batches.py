@@ -14,13 +14,14 @@ import orjson
 from evcontrol.access.people import People
 from evcontrol.access.session import Session
 from evcontrol.access.sign import sign
+from evcontrol.batch.approval import GMP, TRAINING, obstacle
 from evcontrol.batch.reconcile import UNREADABLE, Reconciliation, last_readings, outage_seconds, reconcile
 from evcontrol.clock import NS, ClockKind
 from evcontrol.control.gate import CommandRefusedError
 from evcontrol.control.interlocks import Interlocks
 from evcontrol.history.reader import HistoryReader
 from evcontrol.journal.events import ENGINE, Kind, Origin
-from evcontrol.journal.replay import BatchView
+from evcontrol.journal.replay import BatchView, standing
 from evcontrol.procedure.check import ControlRecipe, bind
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.prompts import Answer
@@ -60,10 +61,18 @@ class Batches:
         return [run for run in self.runs.values() if not run.ended and (not unit or unit in run.units)]
 
     async def start(
-        self, recipe: str, recipe_name: str, parameters: Mapping[str, str], purpose: str, product: str, origin: Origin
+        self,
+        recipe: str,
+        recipe_name: str,
+        parameters: Mapping[str, str],
+        purpose: str,
+        product: str,
+        origin: Origin,
+        kind: str = "",
     ) -> BatchRun:
         """Make a batch from the text of a recipe and start it.
 
+        ``kind`` is ``gmp`` or ``training``; without it, it is training on simulated equipment and GMP on real one.
         Raises SourceError for a wrong recipe, StartRefusedError when equipment is not free or not ready.
         """
         busy = {unit for run in self.active() for unit in run.units}
@@ -71,7 +80,7 @@ class Batches:
             lambda: bind(parse_recipe(recipe, recipe_name), self._rooms.plant, parameters, busy=busy)
         )
         async with self._starting:  # two at once must not both find a unit free
-            return await self._start(control, recipe, recipe_name, purpose, product, origin)
+            return await self._start(control, recipe, recipe_name, purpose, product, origin, kind)
 
     async def command(self, batch: str, command: Command, origin: Origin, reason: str, path: str = "") -> None:
         """Command a batch or the element at ``path``; on disk when this returns, unless it leads towards safety.
@@ -161,8 +170,19 @@ class Batches:
         await asyncio.gather(*(run.close() for run in self.runs.values()))
 
     async def _start(
-        self, control: ControlRecipe, recipe: str, recipe_name: str, purpose: str, product: str, origin: Origin
+        self,
+        control: ControlRecipe,
+        recipe: str,
+        recipe_name: str,
+        purpose: str,
+        product: str,
+        origin: Origin,
+        kind: str,
     ) -> BatchRun:
+        kind = kind or (TRAINING if self._rooms.plant.simulated else GMP)
+        state = self._rooms.view.recipes.state_of(control.recipe.hash)
+        if unapproved := obstacle(kind, control.recipe, state):
+            raise StartRefusedError("the batch cannot start", [unapproved])
         reasons = [
             f"{unit} is used by {run.id}" for unit in control.units.values() for run in self.active(unit)
         ]  # fmt: skip
@@ -177,7 +197,9 @@ class Batches:
                 "hash": control.recipe.hash,
                 "text": recipe,
                 "file": recipe_name,
+                "state": state,
             },
+            "kind": kind,
             "purpose": purpose,
             "product": product or control.recipe.product,
             "units": dict(control.units),
@@ -199,7 +221,7 @@ class Batches:
         self._rooms.journal.append_safety(Kind.STATE_CHANGED, ENGINE, body, batch=batch)
 
     def _make(self, batch: str, body: Mapping[str, Any], created: int, control: ControlRecipe) -> BatchRun:
-        info = BatchInfo(batch, body["recipe"]["name"], body["product"], body["purpose"], created)
+        info = BatchInfo(batch, body["recipe"]["name"], body["product"], body["purpose"], created, *standing(body))
         run = BatchRun(self._rooms, info, control, self._blockers, self._settle)
         run.on_change = self.on_change
         self.runs[batch] = run

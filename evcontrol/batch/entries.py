@@ -168,6 +168,7 @@ class BatchRecord:
     parameters: list[Parameter]
     elements: dict[str, ElementEntry]
     head: tuple[int, str]
+    kind: str = ""
     ended: int | None = None
     last_t: int = 0
     own: list[Event] = field(default_factory=list)

@@ -19,6 +19,7 @@ from evcontrol.batch.entries import (
 from evcontrol.history.layout import Gap
 from evcontrol.journal.chain import START, Head
 from evcontrol.journal.events import Event, Kind
+from evcontrol.journal.replay import standing
 from evcontrol.procedure.recipe import Recipe, parse_recipe
 from evcontrol.procedure.states import FINAL
 from evcontrol.yaml_source import SourceError
@@ -90,6 +91,7 @@ class Gathering:
             parameters=_parameters(recipe, body["parameters"]),
             elements=_elements(recipe, body["units"]),
             head=START,
+            kind=standing(body)[0],
         )
         self._record = record
         for before in (self._engine, self._speed):

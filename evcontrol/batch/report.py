@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+from evcontrol.batch.approval import TRAINING
 from evcontrol.batch.balance import Closure, LiquidBalance, liquid_balances, summary, worst
 from evcontrol.batch.entries import BatchRecord
 from evcontrol.batch.markup import Markup, element, facts, join, page, paragraph, section, table, verdict
@@ -53,6 +54,7 @@ def report(record: BatchRecord, found: Verdict, reader: HistoryReader) -> str:
     content = [
         element("h1", f"Batch report {record.batch}"),
         _banner(record),
+        _mark(record),
         _head(record),
         _verdicts(record, found, balances, evaluated),
         _parameters(record),
@@ -90,6 +92,14 @@ def _banner(record: BatchRecord) -> Markup:
     return paragraph(words if record.engines else unknown, "banner")
 
 
+def _mark(record: BatchRecord) -> Markup:
+    """On paper it stands on every page: what is fixed is printed on each."""
+    if record.kind != TRAINING:
+        return Markup("")
+    words = f"TRAINING, recipe {record.recipe.get('state', '')}: not for use in people"
+    return join([paragraph(words, "banner"), element("div", f"{record.batch}: {words}", "mark")])
+
+
 def _head(record: BatchRecord) -> Markup:
     recipe = record.recipe
     ended = moment(record.ended) if record.ended is not None else f"not ended (last event {moment(record.last_t)})"
@@ -102,6 +112,7 @@ def _head(record: BatchRecord) -> Markup:
         ("Created", f"{moment(record.created)} by {who(record, record.creator)}"),
         ("Ended", ended),
         ("Duration", duration(record.end - record.created)),
+        ("Kind", f"{record.kind or 'not known'}; the recipe was {record.recipe.get('state') or 'of unknown state'}"),
         ("Units", ", ".join(f"{name} = {unit}" for name, unit in record.units.items())),
         ("Equipment", "simulated" if record.simulated else "real"),
     ]

@@ -34,6 +34,14 @@ def start(
     parameters: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter of the recipe, as NAME=VALUE with its unit.")
     ] = None,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--kind",
+            help="gmp, which needs an approved recipe, or training.",
+            show_default="training on simulated equipment, else gmp",
+        ),
+    ] = "",
     data: Data = DEFAULT_DATA,
     user: AsUser = "",
     password_stdin: PasswordStdin = False,
@@ -47,12 +55,13 @@ def start(
         parameters=parameters_of(parameters or []),
         purpose=purpose,
         product=product,
+        kind=kind,
     )
     view = signed_on(data, user, password_stdin, lambda client: client.start_batch(wanted))
     if json:
         print_json(view)
     else:
-        say(f"batch {view.summary.batch} is {view.summary.state}")
+        say(f"batch {view.summary.batch} is {view.summary.state}{_marked(view.summary)}")
 
 
 @app.command("list")
@@ -234,7 +243,18 @@ def _line(batch: BatchSummary) -> list[str]:
     state = f"{batch.state}, reconciliation to be signed" if batch.reconciliation_due else batch.state
     waiting = (text.partition(": ") for text in batch.waiting)
     waits = [] if batch.state in FINAL else [f"{_name(path)}: {what}" if what else path for path, _, what in waiting]
-    return [batch.batch, batch.recipe, state, ", ".join(_name(path) for path in batch.running), "; ".join(waits)]
+    return [
+        batch.batch,
+        batch.recipe + _marked(batch),
+        state,
+        ", ".join(_name(path) for path in batch.running),
+        "; ".join(waits),
+    ]
+
+
+def _marked(batch: BatchSummary) -> str:
+    """How a batch that is for training only is marked."""
+    return f" (training, recipe {batch.recipe_state})" if batch.kind == "training" else ""
 
 
 def _name(path: str) -> str:
@@ -244,7 +264,8 @@ def _name(path: str) -> str:
 
 def _print_tree(view: BatchView) -> None:
     summary = view.summary
-    say(f"batch {summary.batch}: {summary.recipe}, {summary.state}, on {', '.join(summary.units) or 'no unit'}")
+    recipe, units = f"{summary.recipe}{_marked(summary)}", ", ".join(summary.units) or "no unit"
+    say(f"batch {summary.batch}: {recipe}, {summary.state}, on {units}")
     if summary.reconciliation_due:
         say(f"after an outage: `evcontrol batch sign-reconciliation {summary.batch}` comes before restart")
     rows = []

@@ -21,6 +21,7 @@ from evcontrol.cli import (
     history,
     nta,
     plant,
+    recipe,
     record,
     serve,
     simulate,
@@ -50,6 +51,7 @@ app.command("browse")(browse.browse_server)
 app.command()(nta.nta)
 steer.add_to(batch.app)
 app.add_typer(batch.app, name="batch")
+app.add_typer(recipe.app, name="recipe")
 app.add_typer(record.app, name="record")
 app.add_typer(history.app, name="history")
 app.add_typer(alarms.app, name="alarms")

@@ -15,7 +15,7 @@ _OPTIONS = {"full_name": "--name", "roles": "--role", "parameters": "--set", "us
 """The options, and arguments, that are not called as their fields."""
 
 
-def message(kind: type[M], **fields: Any) -> M:
+def message(kind: type[M], /, **fields: Any) -> M:
     """A message of that kind; CliError when a field has a value that it cannot have."""
     try:
         return kind.model_validate(fields)

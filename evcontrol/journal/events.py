@@ -53,8 +53,14 @@ class Kind(StrEnum):
     ALARM_STATE = "alarm.state"  # alarm, old, new, priority, value, unit, text, until, first_out
     ALARM_SETPOINT = "alarm.setpoint"  # alarm, old, new, unit, configured, reason
     SENSOR_CHECK = "sensor.check"  # check, tags, quality, text
+    # master recipes, by the SHA-256 of their text
+    RECIPE_SUBMITTED = "recipe.submitted"  # hash, name, version, product, file, text, reason
+    RECIPE_STATE = "recipe.state"  # hash, old, new, reason; a decision is signed by the event before
+    PRODUCT_REQUALIFIED = "product.requalified"  # product, hash, reason; signed by the event before
     # batches and their procedural elements (path = place in the procedure, e.g. "concentrate/df1")
-    BATCH_CREATED = "batch.created"  # recipe {name, version, hash, text, file}, purpose, product, units, parameters
+    BATCH_CREATED = (
+        "batch.created"  # recipe {name, version, hash, text, file, state}, kind, purpose, product, units, parameters
+    )
     STATE_CHANGED = "state.changed"  # old, new, command, reason; path "" is the procedure itself
     PARAMETER_CHANGED = "parameter.changed"  # name, old, new, unit, reason
     STEPPING_CHANGED = "stepping.changed"  # single, breakpoints: [path], reason

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from evcontrol.journal.events import Event, Kind
+from evcontrol.journal.recipes import RecipeRegister
 
 TAG_KEY: Final = "tag:"
 """Prefix of the progress key of a unit's own tag, which outlives the phase that set it."""
@@ -129,6 +130,7 @@ class PlantView:
         """Each alarm that ever changed."""
         self.setpoints: dict[str, ChangedSetpoint] = {}
         """Each alarm whose setpoint was ever changed."""
+        self.recipes = RecipeRegister()
         self.last_t = 0
         """Process time of the last event of an engine, UTC ns; people can be added while none runs."""
         self.stopped_orderly = True
@@ -143,6 +145,7 @@ class PlantView:
         self._batch(event)
         self._steer(event)
         self._interlock(event)
+        self.recipes.apply(event)
         body = event.body
         match event.kind:
             case Kind.ENGINE_STARTED:
@@ -237,6 +240,11 @@ class PlantView:
                 view.unsigned, view.unsigned_since = dict(body["tags"]), body.get("since", 0)
             case Kind.SIGNATURE if not event.path and "reconciliation" in body["subject"]:
                 view.unsigned, view.unsigned_since = {}, 0
+
+
+def standing(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Of the body of a created batch: its kind, and the state of its recipe then; empty in older journals."""
+    return body.get("kind", ""), body["recipe"].get("state", "")
 
 
 def _begin_anew(view: BatchView, loop: str) -> None:

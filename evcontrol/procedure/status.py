@@ -15,13 +15,15 @@ NOT_FOR_BATCHES: Final = frozenset({Command.START, Command.RESET})
 
 @dataclass(frozen=True, slots=True)
 class BatchInfo:
-    """What a batch is; ``created`` in process time, UTC ns."""
+    """What a batch is; ``created`` in process time, UTC ns; ``recipe_state`` as it was then."""
 
     id: str
     recipe_name: str
     product: str
     purpose: str
     created: int
+    kind: str
+    recipe_state: str
 
 
 @dataclass(frozen=True, slots=True)

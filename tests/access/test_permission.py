@@ -10,7 +10,8 @@ def test_every_role_may_read() -> None:
 
 
 def test_roles_add_up() -> None:
-    assert permissions_of(["quality", "administrator"]) == {Permission.READ, Permission.SIGN, Permission.ADMINISTER}
+    both = permissions_of(["quality", "administrator"])
+    assert both == {Permission.READ, Permission.SIGN, Permission.APPROVE, Permission.ADMINISTER}
 
 
 def test_no_role_allows_nothing() -> None:

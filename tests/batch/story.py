@@ -121,10 +121,16 @@ class Story:
             body["constants"] = constants
         self.event(Kind.ENGINE_STARTED, body)
         self.event(Kind.USER_ADDED, {"user": "olivia", "full_name": "Olivia Operator", "roles": ["operator"]})
-        name = {"name": "Ultrafiltration by hand", "version": "2.1.0", "file": "hand.yaml", "text": recipe}
+        name = {
+            "name": "Ultrafiltration by hand",
+            "version": "2.1.0",
+            "file": "hand.yaml",
+            "text": recipe,
+            "state": "draft",
+        }
         created = {
             "recipe": name | {"hash": hashlib.sha256(recipe.encode()).hexdigest()},
-            "purpose": "test", "product": "MSC-EV concentrate", "units": {"tff": "TFF201"},
+            "kind": "training", "purpose": "test", "product": "MSC-EV concentrate", "units": {"tff": "TFF201"},
             "parameters": {"feed_mass": "2000 g", "tmp": "4 psi"} | dict(parameters),
         }  # fmt: skip
         self.event(Kind.BATCH_CREATED, created, origin=OLIVIA, path="")

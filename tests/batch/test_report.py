@@ -89,6 +89,8 @@ def test_the_same_data_gives_the_same_page(tmp_path: Path) -> None:
     [
         "Batch report B-0001",
         "SIMULATED: made on simulated equipment. It can never be released.",
+        "B-0001: TRAINING, recipe draft: not for use in people",
+        "training; the recipe was draft",
         "Ultrafiltration by hand, version 2.1.0",
         "MSC-EV concentrate",
         "Olivia Operator (olivia)",

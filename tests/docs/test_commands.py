@@ -102,6 +102,8 @@ def test_the_roles_are_told_as_they_are() -> None:
         "bypass interlocks": "bypass",
         "force values": "force",
         "steer batches": "steer",
+        "hand recipes in": "author",
+        "approve recipes": "approve",
         "sign": "sign",
         "administer people": "administer",
     }

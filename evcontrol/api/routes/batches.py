@@ -34,7 +34,7 @@ Operator = Annotated[Signed, Depends(may(Permission.OPERATE))]
 async def start_batch(body: StartBatch, signed: Operator, desk: TheDesk) -> BatchView:
     """Make a batch from the text of a recipe and start it."""
     run = await desk.engine.batches.start(
-        body.recipe, body.recipe_name, body.parameters, body.purpose, body.product, signed.origin
+        body.recipe, body.recipe_name, body.parameters, body.purpose, body.product, signed.origin, body.kind
     )
     return views.batch_view(run)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends
 
@@ -18,6 +18,7 @@ from evcontrol.api.schema import BatchView, WithReason
 from evcontrol.api.steer_schema import JumpRequest, ParameterChange, Step, SteppingChange
 
 router = APIRouter(prefix="/api")
+T = TypeVar("T")
 Steerer = Annotated[Signed, Depends(may(Permission.STEER))]
 
 
@@ -64,7 +65,7 @@ async def jump(batch: str, body: JumpRequest, signed: Steerer, desk: TheDesk) ->
     run = known_run(desk, batch)
     _element(desk, batch, body.path)
     password = body.password.get_secret_value()
-    await _signed(desk, signed, desk.engine.steering.jump(batch, body.path, signed.session, password, body.reason))
+    await signed_by(desk, signed, desk.engine.steering.jump(batch, body.path, signed.session, password, body.reason))
     return views.batch_view(run)
 
 
@@ -74,13 +75,14 @@ async def change_parameter(batch: str, name: str, body: ParameterChange, signed:
     run = known_run(desk, batch)
     password = body.password.get_secret_value()
     change = desk.engine.steering.change_parameter(batch, name, body.value, signed.session, password, body.reason)
-    await _signed(desk, signed, change)
+    await signed_by(desk, signed, change)
     return views.batch_view(run)
 
 
-async def _signed(desk: Desk, signed: Signed, work: Awaitable[None]) -> None:
+async def signed_by(desk: Desk, signed: Signed, work: Awaitable[T]) -> T:
+    """Do what a person signs; a signature that is refused is journalled."""
     try:
-        await work
+        return await work
     except AccessError as error:
         desk.note_denied(signed.session.user, signed.session.station, error)
         raise
