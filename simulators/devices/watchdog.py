@@ -15,12 +15,25 @@ WATCHDOG_SCANS: Final = 3
 class Watchdog:
     """Armed by the first feed; not disarmed but by :meth:`restart`."""
 
-    nominal_step_s: float | None = None
-    """Process seconds between two regular scans when wall time paces them; None in virtual time."""
     armed: bool = False
     unfed_s: float = 0.0
     _unfed_scans: int = 0
     _countable_s: float = 0.0
+    _nominal_s: float | None = None
+
+    @property
+    def nominal_step_s(self) -> float | None:
+        """Process seconds between two regular scans when wall time paces them; None in virtual time.
+
+        When they become shorter it counts anew: the seconds so far went by so fast that nobody could have fed it.
+        """
+        return self._nominal_s
+
+    @nominal_step_s.setter
+    def nominal_step_s(self, seconds: float | None) -> None:
+        if (seconds or 0.0) < (self._nominal_s or 0.0):
+            self.begin_anew()
+        self._nominal_s = seconds
 
     def left_s(self, setpoint_s: float) -> float:
         """Process time until it trips: not before the setpoint is over, nor before so many scans are."""
