@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Final
+from dataclasses import fields
+from typing import Any, Final
 
 from evcontrol.procedure.recipe import HandlerSpec, Level, ParameterSpec, Recipe, Step
 
-_HEAD: Final = ("name", "version", "product", "description", "hold_level")
-_PARAMETER: Final = {"value": "value", "low": "low", "high": "high", "live": "live", "description": "description"}
-_STEP: Final = {
-    "level": "kind",
-    "phase": "phase",
-    "unit": "unit",
-    "when": "when",
-    "condition": "condition",
-    "times": "times",
-    "at_most": "at_most",
-}
+# What a recipe says is read off its model, so that a key that comes to the language is never passed over.
+HEAD_APART: Final = frozenset({"units", "parameters", "procedure", "text", "hash", "document"})
+PARAMETER_APART: Final = frozenset({"name", "place"})
+STEP_APART: Final = frozenset({"name", "path", "place", "unit", "arguments", "steps", "handlers", "given"})
+HANDLER_APART: Final = frozenset({"place", "when", "alarm", "bad_quality", "timeout", "failure", "do", "go_to", "ask",
+                                  "choices"})  # fmt: skip
+"""Fields that are told otherwise than as a name and a value, or that say nothing of the recipe."""
+_WORDS: Final = {"level": "kind"}
 _EVENTS: Final = ("when", "alarm", "bad_quality", "timeout", "failure")
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:
     """One line for each difference; none for recipes that say the same, however they are written."""
     return [
-        *_values("recipe", {key: getattr(old, key) for key in _HEAD}, {key: getattr(new, key) for key in _HEAD}),
+        *_values("recipe", _fields(old, HEAD_APART), _fields(new, HEAD_APART)),
         *_values("unit", old.units, new.units, named=True),
         *_parameters("parameter", old.parameters, new.parameters),
-        *_steps(old.procedure, new.procedure),
+        *_steps(old.procedure, new.procedure, ("", "")),
     ]
 
 
@@ -49,42 +48,46 @@ def _parameters(what: str, old: Mapping[str, ParameterSpec], new: Mapping[str, P
         elif name not in new:
             yield f"{what} {name} removed: {old[name].value}"
         else:
-            yield from _values(f"{what} {name}", _fields(old[name], _PARAMETER), _fields(new[name], _PARAMETER))
+            yield from _values(
+                f"{what} {name}", _fields(old[name], PARAMETER_APART), _fields(new[name], PARAMETER_APART)
+            )
 
 
-def _steps(old: Step, new: Step) -> Iterator[str]:
-    """Two elements that stand for each other, and what is in them."""
+def _steps(old: Step, new: Step, above: tuple[str, str]) -> Iterator[str]:
+    """Two elements that stand for each other, and what is in them; ``above`` are the units of what they are in."""
     place = new.path or "procedure"
-    yield from _values(place, _fields(old, _STEP), _fields(new, _STEP))
+    yield from _values(place, _fields(old, STEP_APART), _fields(new, STEP_APART))
+    if (old.unit, new.unit) != above:  # else it is told there
+        yield from _values(place, {"unit": old.unit}, {"unit": new.unit})
     yield from _values(f"{place}: with", old.arguments, new.arguments, named=True)
     yield from _parameters(f"{place}: given", old.given, new.given)
     yield from _handlers(place, old.handlers, new.handlers)
     before, after = {step.name: step for step in old.steps}, {step.name: step for step in new.steps}
-    for name in before.keys() - after.keys():
-        yield f"{before[name].path} removed ({_kind(before[name])})"
+    for name, step in before.items():
+        if name not in after:
+            yield f"{step.path} removed ({_kind(step)})"
     last = ""
     for name, step in after.items():
         if name not in before:
             yield f"{step.path} added {f'after {last}' if last else 'as the first'} ({_kind(step)})"
+            yield from (f"{one.path} added ({_kind(one)})" for one in step.walk() if one is not step)
         last = name
     common = [name for name in before if name in after]
     order = [name for name in after if name in before]
-    if common != order and new.level not in (Level.PARALLEL,):
+    if common != order and new.level is not Level.PARALLEL:
         yield f"{place}: the order was {', '.join(common)} and is {', '.join(order)}"
     for name in order:
-        yield from _steps(before[name], after[name])
+        yield from _steps(before[name], after[name], (old.unit, new.unit))
 
 
 def _handlers(place: str, old: tuple[HandlerSpec, ...], new: tuple[HandlerSpec, ...]) -> Iterator[str]:
     before, after = [_handler(one) for one in old], [_handler(one) for one in new]
-    for one in before:
-        if one not in after:
-            yield f"{place}: handler removed: {one}"
-    for one in after:
-        if one not in before:
-            yield f"{place}: handler added: {one}"
-    kept = [one for one in after if one in before]
-    if kept != [one for one in before if one in after]:
+    for one in (Counter(before) - Counter(after)).elements():
+        yield f"{place}: handler removed: {one}"
+    for one in (Counter(after) - Counter(before)).elements():
+        yield f"{place}: handler added: {one}"
+    kept, was = [one for one in after if one in before], [one for one in before if one in after]
+    if kept != was and Counter(kept) == Counter(was):
         yield f"{place}: the order of the handlers is {'; '.join(kept)}"
 
 
@@ -93,16 +96,18 @@ def _handler(spec: HandlerSpec) -> str:
     said = "" if event == "failure" else f" {getattr(spec, event, '')}"
     does = f"go to {spec.go_to}" if spec.go_to else spec.do
     choices = ", ".join(f"{answer}: {action}" for answer, action in spec.choices.items())
-    return f"on {event}{said}: " + (f"ask {spec.ask!r} ({choices})" if spec.ask else does)
+    more = "".join(f", {key} {_said(value)}" for key, value in _fields(spec, HANDLER_APART).items() if value)
+    return f"on {event}{said}: " + (f"ask {spec.ask!r} ({choices})" if spec.ask else does) + more
 
 
-def _fields(of: object, names: Mapping[str, str]) -> dict[str, object]:
-    return {told: getattr(of, name) for name, told in names.items()}
+def _fields(of: Any, apart: frozenset[str]) -> dict[str, object]:
+    return {_WORDS.get(one.name, one.name): getattr(of, one.name) for one in fields(of) if one.name not in apart}
 
 
 def _kind(step: Step) -> str:
-    inside = sum(1 for one in step.walk() if one.level is Level.PHASE)
-    return f"phase {step.phase}" if step.level is Level.PHASE else f"{step.level} of {inside} phases"
+    if step.level is not Level.PHASE:
+        return f"{step.level} of {sum(1 for one in step.walk() if one.level is Level.PHASE)} phases"
+    return ", ".join([f"phase {step.phase}", *(f"{name} {value}" for name, value in step.arguments.items())])
 
 
 def _said(value: object) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from evcontrol.procedure.difference import differences
+from evcontrol.procedure.difference import HANDLER_APART, HEAD_APART, PARAMETER_APART, STEP_APART, differences
 from evcontrol.procedure.recipe import Recipe, parse_recipe
 from evcontrol.yaml_source import SourceError
 from tests.procedure.test_mutated_recipes import tokens
@@ -65,6 +68,15 @@ def recipe(text: str) -> Recipe:
         ("      - phase: flush\n      - phase: load\n        with: {mass: 600 g}\n",
          "      - phase: load\n        with: {mass: 600 g}\n      - phase: flush\n",
          ["u: the order was flush, load, again and is load, flush, again"]),
+        ("    steps:\n      - phase: flush\n",
+         "    steps:\n      - operation: wash\n        steps: [{phase: drain, with: {flow: 1 mL/min}}]\n"
+         "      - phase: flush\n",
+         ["u/wash added as the first (operation of 1 phases)", "u/wash/drain added (phase drain, flow 1 mL/min)"]),
+        ("      - phase: flush\n      - phase: load\n        with: {mass: 600 g}\n", "",
+         ["u/flush removed (phase flush)", "u/load removed (phase load, mass 600 g)"]),
+        ("    unit: tff\n", "", ["u: unit tff -> none"]),
+        ("{failure: yes, do: stop}", "{failure: yes, do: stop}, {failure: yes, do: stop}",
+         ["u: handler added: on failure: stop"]),
         ("phase: wait\n", "phase: wait # a word\n", []),
         ("{class: tff}", "{class: bioreactor}", ["unit tff tff -> bioreactor"]),
     ],
@@ -90,6 +102,28 @@ def test_a_recipe_does_not_differ_from_itself_and_nobody_misses_a_change(name: s
         assert bool(there) == bool(back) == (said(own) != said(other))
         seen += bool(there)
     assert seen > 5
+
+
+def one_field_changed(of: Any, apart: frozenset[str]) -> Iterator[tuple[str, Any]]:
+    for one in fields(of):
+        if one.name not in apart:
+            yield one.name, replace(of, **{one.name: "something else"})
+
+
+def test_every_field_of_the_model_is_compared_whatever_comes_to_the_language() -> None:
+    old = recipe(OLD)
+    (unit,), tmp = old.procedure.steps, old.parameters["tmp"]
+    handler = unit.handlers[0]
+    changed = dict(one_field_changed(old, HEAD_APART))
+    for name, spec in one_field_changed(tmp, PARAMETER_APART):
+        changed[f"parameter {name}"] = replace(old, parameters={**old.parameters, "tmp": spec})
+    steps = dict(one_field_changed(unit, STEP_APART))
+    for name, spec in one_field_changed(handler, HANDLER_APART - {"do", "timeout"}):
+        steps[f"handler {name}"] = replace(unit, handlers=(spec, *unit.handlers[1:]))
+    for name, step in steps.items():
+        changed[f"step {name}"] = replace(old, procedure=replace(old.procedure, steps=(step,)))
+    assert len(changed) >= 15
+    assert [name for name, other in changed.items() if not differences(old, other)] == []
 
 
 def said(one: Recipe) -> object:
