@@ -144,7 +144,8 @@ class Batches:
         """Sign a reconciliation as it was shown, so that the batch may be restarted. Raises AccessError, KeyError."""
         shown = self.reconciliations[batch]
         fresh = self._compare(self.runs[batch])
-        if [item.verdict for item in fresh.items] != [item.verdict for item in shown.items]:
+        pairs = zip(fresh.items, shown.items, strict=False)
+        if len(fresh.items) != len(shown.items) or not all(now.says_the_same(then) for now, then in pairs):
             await self._show(fresh)
             raise StartRefusedError("not signed", ["it has changed since it was shown: look at it again"])
         if shown.shown_hash != shown_hash:

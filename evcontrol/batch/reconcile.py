@@ -18,18 +18,38 @@ from evcontrol.quality import is_bad, reason
 
 AS_EXPECTED = "as expected"
 UNREADABLE = "cannot be read"
+MOVED = "moved by "
 TOO_LONG = "longer than the phase bears"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One comparison in words, and the expected number in the tag's unit (None when it is not known)."""
+    """One comparison in words, and the expected number in the tag's unit (None when it is not known).
+
+    ``number`` is what was read of a weight, which the ``tolerance`` lets differ, both in its unit.
+    """
 
     what: str
     expected: str
     read: str
     verdict: str
     value: float | None
+    number: float | None = None
+    tolerance: float = 0.0
+
+    def says_the_same(self, other: Item) -> bool:
+        """Whether both find the same of the same thing: the last digit of a weight that moved is never still."""
+        if self.what != other.what or (self.verdict == AS_EXPECTED) != (other.verdict == AS_EXPECTED):
+            return False
+        if self.number is None or other.number is None:
+            return self.verdict == other.verdict
+        return abs(self.number - other.number) <= self.tolerance
+
+    def body(self) -> dict[str, Any]:
+        """What is shown of it."""
+        shown = asdict(self)
+        del shown["number"], shown["tolerance"]
+        return shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +67,7 @@ class Reconciliation:
 
     def body(self) -> dict[str, Any]:
         """What is shown, as the journal keeps it."""
-        return {"batch": self.batch, "items": [asdict(item) for item in self.items], "outage_s": self.outage_s}
+        return {"batch": self.batch, "items": [item.body() for item in self.items], "outage_s": self.outage_s}
 
 
 def last_readings(history: HistoryReader, tags: Iterable[str], since: int, until: int) -> dict[str, float]:
@@ -106,7 +126,8 @@ def _measured(plant: Plant, image: ProcessImage, tag: str, expected: float | Non
     moved = value - expected
     if abs(moved) <= tolerance:
         return Item(tag, known, read, AS_EXPECTED, expected)
-    return Item(tag, known, read, f"moved by {moved:+.{decimals}f} {unit} (tolerance {tolerance:g} {unit})", expected)
+    words = f"{MOVED}{moved:+.{decimals}f} {unit} (tolerance {tolerance:g} {unit})"
+    return Item(tag, known, read, words, expected, value, tolerance)
 
 
 def _actuator(plant: Plant, image: ProcessImage, tag: str, safe: float) -> Item:

@@ -99,7 +99,8 @@ class Harvest(Phase):
         context = self.context
         label = await pool(context)
         if "collected" not in context.progress:
-            await culture.keep(context)
+            if "volume_ml" not in context.progress:  # a vessel that was drained in part may not bear the recirculation
+                await culture.keep(context)
             leave = context.number("leave")
             volume = await context.once("volume_ml", lambda: self._volume() - leave)
             if volume <= 0.0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ BATCH_H = 26.0
 EVENTS = 1500
 """About how many events it leaves in the journal."""
 OUTAGE_SPEED = 60.0
+Arm = Callable[[EvSuite, random.Random], None]
 
 
 def arm(suite: EvSuite, chance: random.Random) -> None:
@@ -47,7 +49,20 @@ def arm(suite: EvSuite, chance: random.Random) -> None:
     suite.engine.journal.subscribe(on_event)
 
 
-async def live_through(suite: EvSuite, chance: random.Random) -> BatchRun:
+def arm_in_harvest(suite: EvSuite, _: random.Random) -> None:
+    """Kill the engine when the harvest has drained the vessel, and before that is put down."""
+
+    def look() -> None:
+        phases = [path for run in suite.engine.batches.active() for path in run.running()]
+        drained = suite.sim.truth()["BR101"]["liquids"]["vessel"]["volume_ml"] < 60.0
+        if drained and any(path.endswith("/harvest") for path in phases) and not suite.killed.is_set():
+            suite.each_step.clear()
+            suite.kill()
+
+    suite.each_step.append(look)
+
+
+async def live_through(suite: EvSuite, chance: random.Random, arm: Arm = arm) -> BatchRun:
     """One batch whose engine is killed once; the run that finishes it."""
     run = await suite.start_batch()
     arm(suite, chance)
@@ -98,5 +113,16 @@ def test_the_whole_batch_survives_the_death_of_its_engine(tmp_path: Path, seed: 
             check_totals(suite.engine.view.batches[run.id], suite.sim.truth())
         verdict = verify(suite.data / "journal")
         assert verdict.intact, verdict.faults
+
+    run_virtual(main)
+
+
+@pytest.mark.timeout(300)
+def test_a_vessel_that_was_drained_when_the_engine_died_is_not_circulated_again(tmp_path: Path) -> None:
+    async def main(clock: VirtualClock) -> None:
+        async with EvSuite(tmp_path / "data", clock) as suite:
+            run = await live_through(suite, random.Random(1), arm_in_harvest)
+            assert suite.data != tmp_path / "data", "the engine was never killed"
+            check_totals(suite.engine.view.batches[run.id], suite.sim.truth())
 
     run_virtual(main)

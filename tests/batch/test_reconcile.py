@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evcontrol.batch.reconcile import AS_EXPECTED, TOO_LONG, Reconciliation
+from evcontrol.batch.reconcile import AS_EXPECTED, TOO_LONG, UNREADABLE, Item, Reconciliation
 from evcontrol.clock import VirtualClock, run_virtual
 from evcontrol.procedure.start import StartRefusedError
 from evcontrol.procedure.states import Command, State
@@ -90,3 +90,20 @@ def test_a_pump_that_coasted_is_shown(tmp_path: Path) -> None:
 def test_an_outage_longer_than_the_phase_bears_is_shown(tmp_path: Path, seconds: float, verdict: str) -> None:
     shown = verdicts(outage(tmp_path, "concentrate", lambda suite: None, seconds))
     assert shown["outage in ultrafiltration/filtration/concentrate"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("verdict", "number", "same"),
+    [
+        ("moved by -37.1 g (tolerance 10 g)", 45.0, True),
+        ("moved by -36.9 g (tolerance 10 g)", 45.2, True),
+        ("moved by -27.0 g (tolerance 10 g)", 55.1, False),
+        (AS_EXPECTED, 46.0, False),
+        (UNREADABLE, None, False),
+    ],
+)
+def test_noise_in_what_moved_is_no_news_and_a_move_is(verdict: str, number: float | None, same: bool) -> None:
+    shown = Item("BR101.WT_VESSEL", "82.1 g", "45.0 g", "moved by -37.1 g (tolerance 10 g)", 82.1, 45.0, 10.0)
+    now = Item("BR101.WT_VESSEL", "82.1 g", "", verdict, 82.1, number, 10.0)
+    assert (now.says_the_same(shown), shown.says_the_same(now)) == (same, same)
+    assert "tolerance" not in shown.body()

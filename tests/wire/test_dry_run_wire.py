@@ -58,9 +58,12 @@ def compare(one: Path, other: Path) -> None:
 def compare_liquids(one: dict[str, Any], other: dict[str, Any]) -> None:
     """The same liquid is in the same places."""
     _, accuracy = TOLERANCES["mL"]
+    share = 0.01  # flushing goes by time at the pumps' own flow
     assert one["liquids"].keys() == other["liquids"].keys()
     for place, liquid in one["liquids"].items():
-        assert liquid["volume_ml"] == pytest.approx(other["liquids"][place]["volume_ml"], abs=accuracy), place
+        assert liquid["volume_ml"] == pytest.approx(other["liquids"][place]["volume_ml"], abs=accuracy, rel=share), (
+            place
+        )
 
 
 def test_an_event_too_many_and_a_number_too_far_off_are_differences() -> None:
