@@ -1,9 +1,9 @@
-# make demo | test | test-full | lint | bench | clean.  Everything is installed into .venv from requirements.lock.
+# make demo | test | test-full | lint | bench | schemas | clean.  Everything is installed into .venv from requirements.lock.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test test-full test-packages lint bench lock clean
+.PHONY: demo test test-full test-packages lint bench lock schemas clean
 
 demo: $(STAMP)
 	$(BIN)/evcontrol demo
@@ -27,6 +27,10 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	for b in benchmarks/*.py; do $(BIN)/python $$b || exit 1; done
+
+schemas: $(STAMP)
+	mkdir -p config/schemas
+	for s in recipe plant; do $(BIN)/evcontrol schema $$s > config/schemas/$$s.schema.json || exit 1; done
 
 # Needs uv on the path; run after a change of the dependencies in pyproject.toml.
 lock:

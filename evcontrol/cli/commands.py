@@ -23,6 +23,7 @@ from evcontrol.cli import (
     plant,
     recipe,
     record,
+    schema,
     serve,
     simulate,
     steer,
@@ -47,6 +48,7 @@ app.command()(serve.serve)
 app.command()(console.console)
 app.command()(check.check)
 app.command("dry-run")(dry_run.dry_run)
+app.command()(schema.schema)
 app.command("browse")(browse.browse_server)
 app.command()(nta.nta)
 steer.add_to(batch.app)

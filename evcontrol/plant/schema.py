@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from evcontrol.plant.alarm_specs import AlarmClass, OnBad, Priority, Severity
 from evcontrol.plant.model import FailureAction, LoopAction, OnSilence
@@ -35,12 +35,16 @@ def _in_unit(value: object, unit: str) -> object:
         raise ValueError(str(error)) from None
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+def _written(example: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "description": f"A quantity with its unit, such as '{example}'"})
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0), _written("10 s")]
 """A time in seconds, written with its unit."""
-Measure = Annotated[Quantity, BeforeValidator(_quantity)]
+Measure = Annotated[Quantity, BeforeValidator(_quantity), _written("60 mL")]
 """A figure with its unit."""
-SquareMetres = Annotated[float, BeforeValidator(lambda value: _in_unit(value, "m2")), Field(gt=0)]
-Metres = Annotated[float, BeforeValidator(lambda value: _in_unit(value, "m")), Field(gt=0)]
+SquareMetres = Annotated[float, BeforeValidator(lambda value: _in_unit(value, "m2")), Field(gt=0), _written("0.1 m2")]
+Metres = Annotated[float, BeforeValidator(lambda value: _in_unit(value, "m")), Field(gt=0), _written("25 cm")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Above0 = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from evcontrol.yaml_source import Document, Mistake, SourceError, nearest
 from evcontrol.yaml_source import Path as Place
@@ -28,7 +28,7 @@ def _scalar_text(value: object) -> object:
     raise ValueError("write one value here; quote a text that has commas, colons or brackets")
 
 
-Scalar = Annotated[str, BeforeValidator(_scalar_text)]
+Scalar = Annotated[str, BeforeValidator(_scalar_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
 
 
 def _quantity_text(value: object) -> object:
@@ -170,7 +170,7 @@ def read_recipe(text: str, file: str) -> tuple[Recipe, list[Mistake]]:
     Raises SourceError when keys and values are wrong already.
     """
     document = Document(text, file)
-    section = document.validated(_RecipeFile, document.data)
+    section = document.validated(RecipeFile, document.data)
     mistakes: list[Mistake] = []
     builder = _Builder(document, section.operations, mistakes)
     steps = tuple(builder.steps(section.procedure, ("procedure",), "", ""))
@@ -263,7 +263,9 @@ class _Operation(_Section):
     steps: list[_Step]
 
 
-class _RecipeFile(_Section):
+class RecipeFile(_Section):
+    """A whole recipe file as people write it."""
+
     recipe: Line
     version: Line
     product: Line

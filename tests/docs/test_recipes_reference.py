@@ -91,7 +91,7 @@ def test_every_result_of_a_phase_is_named() -> None:
 def test_every_key_of_the_file_is_told_and_no_other() -> None:
     *tables, events, acts = chapter("## The file").split("\n| Key ")[1:]
     tables.append(events + acts)
-    models: list[type[BaseModel]] = [recipe._RecipeFile, recipe._Parameter, recipe._Step, recipe._Handler]
+    models: list[type[BaseModel]] = [recipe.RecipeFile, recipe._Parameter, recipe._Step, recipe._Handler]
     for table, model in zip(tables, models, strict=True):
         told = {
             key for line in re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE) for key in re.findall(r"`(\w+)`", line)
