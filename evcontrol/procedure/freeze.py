@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable
+from typing import Final
 
+from evcontrol.clock import NS
 from evcontrol.procedure.context import PhaseContext
 from evcontrol.procedure.element import Element
 from evcontrol.procedure.states import State
 from evcontrol.procedure.stepping import SteeringError
+
+LONGEST_S: Final = 1800.0
+"""Process time after which what is frozen is held: pumps and loops run on in it, and nobody may have meant that."""
 
 
 class Freeze:
@@ -17,6 +22,7 @@ class Freeze:
 
     def __init__(self) -> None:
         self.reason = ""
+        self._since = 0
         self._thawed = asyncio.Event()
         self._thawed.set()
 
@@ -25,9 +31,13 @@ class Freeze:
         """Whether it is."""
         return not self._thawed.is_set()
 
-    def begin(self, reason: str) -> None:
-        """Freeze."""
-        self.reason = reason
+    def too_long(self, now: int) -> bool:
+        """Whether it has been frozen for longer than it may at a process time (UTC ns)."""
+        return self.frozen and now - self._since >= LONGEST_S * NS
+
+    def begin(self, reason: str, now: int) -> None:
+        """Freeze at a process time (UTC ns)."""
+        self.reason, self._since = reason, now
         self._thawed.clear()
 
     def end(self) -> None:

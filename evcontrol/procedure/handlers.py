@@ -35,6 +35,10 @@ class _Watch:
     handler: BoundHandler
     condition: Condition | None
     fired: bool = False
+    began: int = 0
+    ran: int = 0
+    seen: int = 0
+    """Of a time-out: which run of the element it is (its ``began``), how long that ran, and when it was last seen."""
     asking: asyncio.Task[None] | None = field(default=None)
 
 
@@ -52,7 +56,7 @@ class Handlers:
             for number, handler in enumerate(element.bound.handlers)
         ]
 
-    def evaluate(self) -> None:
+    def evaluate(self, frozen: bool) -> None:
         """Look at everything that is watched; a stage of the supervisor, each scan."""
         for watch in self._watches:
             if watch.element.state is not State.RUNNING:
@@ -60,7 +64,7 @@ class Handlers:
                 continue
             if watch.handler.failure:
                 continue
-            now = self._holds(watch)
+            now = self._holds(watch, frozen)
             if now and not watch.fired:
                 watch.fired = True
                 self._fire(watch, watch.handler.text)
@@ -87,19 +91,28 @@ class Handlers:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _holds(self, watch: _Watch) -> bool:
-        handler, element, now = watch.handler, watch.element, self._rooms.clock.now()
+    def _holds(self, watch: _Watch, frozen: bool) -> bool:
+        handler, now = watch.handler, self._rooms.clock.now()
         if watch.condition is not None:
             # What is not known is not so: a handler for that asks for bad_quality.
             return bool(watch.condition.update(self._rooms.image.reading, now))
         if handler.alarm:
             return self._rooms.alarm_active(handler.alarm)
-        if not element.began:
-            element.began = now
-        return now - element.began >= handler.timeout_s * NS
+        return self._ran(watch, now, frozen) >= handler.timeout_s * NS
+
+    @staticmethod
+    def _ran(watch: _Watch, now: int, frozen: bool) -> int:
+        """Process time (ns) for which an element ran since it was started; held and frozen it does not run."""
+        if watch.began != watch.element.began:
+            watch.began, watch.ran, watch.seen = watch.element.began, 0, now
+        if watch.seen:
+            watch.ran += now - watch.seen
+        watch.seen = 0 if frozen else now
+        return watch.ran
 
     def _rest(self, watch: _Watch) -> None:
         """Of what does not run nothing is watched; a question about it is withdrawn, but not one about a failure."""
+        watch.seen = 0
         if watch.element.state is State.IDLE:
             watch.fired = False
         if watch.condition is not None and watch.handler.when is not None and not watch.element.active:

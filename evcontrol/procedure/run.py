@@ -12,7 +12,7 @@ from evcontrol.journal.replay import ANSWER_KEY, BatchView
 from evcontrol.procedure.check import ControlRecipe
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.element import Element, tree
-from evcontrol.procedure.freeze import check_freeze
+from evcontrol.procedure.freeze import LONGEST_S, check_freeze
 from evcontrol.procedure.jump import Jump, plan_jump
 from evcontrol.procedure.prompts import Answer, AnswerError, Prompt, PromptBoard
 from evcontrol.procedure.start import StartConditions, check_parent
@@ -227,7 +227,7 @@ class BatchRun:
             raise SteeringError(f"{self.id} is {'frozen' if self.frozen else self.state}: what runs can be frozen")
         check_freeze(self.root.walk())
         self._rooms.journal.append(Kind.BATCH_FROZEN, origin, {"reason": reason}, batch=self.id)
-        self._supervisor.work.freeze.begin(reason)
+        self._supervisor.work.freeze.begin(reason, self._rooms.clock.now())
         self.root.waiting = f"frozen: {reason}"
 
     def thaw(self, origin: Origin, reason: str) -> None:
@@ -285,6 +285,8 @@ class BatchRun:
 
     def on_scan(self) -> None:
         """Look at transitions again; the engine calls it after each scan."""
+        if self._supervisor.work.freeze.too_long(self._rooms.clock.now()):
+            self.hold(f"frozen for {LONGEST_S / 60:g} min: {self.frozen}")
         if not self.ended:
             self._supervisor.kick.set()
 

@@ -66,7 +66,7 @@ class Supervisor:
             await self.kick.wait()
             self.kick.clear()
             try:
-                self.handlers.evaluate()
+                self.handlers.evaluate(self.work.freeze.frozen)
                 # What is idle is begun by what is above it, and what is over stays so.
                 while any(element.active and self._advance(element) for element in reversed(list(self._root.walk()))):
                     pass

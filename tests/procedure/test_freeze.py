@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from evcontrol.clock import VirtualClock, run_virtual
+from evcontrol.clock import NS, VirtualClock, run_virtual
 from evcontrol.journal.events import Kind
 from evcontrol.journal.store import read_events
+from evcontrol.procedure.freeze import LONGEST_S
 from evcontrol.procedure.run import BatchRun
 from evcontrol.procedure.states import Command, State
 from evcontrol.procedure.stepping import SteeringError
@@ -54,6 +55,19 @@ def test_frozen_pumps_run_on_nothing_else_happens_and_it_goes_on_after_it(tmp_pa
         e.body["reason"] for e in read_events(tmp_path / "journal") if e.kind in (Kind.BATCH_FROZEN, Kind.BATCH_THAWED)
     ]
     assert told == ["a look at the retentate", "clear"]
+
+
+def test_what_stays_frozen_for_too_long_is_held(tmp_path: Path) -> None:
+    async def story(suite: Suite, run: BatchRun) -> None:
+        run.freeze(OPERATOR, "lunch")
+        began = suite.clock.now()
+        while run.state is not State.HELD:
+            await suite.scans(1)
+        assert (suite.clock.now() - began) / NS == pytest.approx(LONGEST_S, abs=10.0)
+        assert (run.reason, run.frozen) == ("frozen for 30 min: lunch", "")
+        assert (value(suite, "P101_SP"), value(suite, "XV102_FB")) == (0.0, 0.0)
+
+    tell(tmp_path, story)
 
 
 def test_an_open_permeate_is_never_frozen(tmp_path: Path) -> None:

@@ -298,3 +298,27 @@ def test_an_alarm_is_handled(tmp_path: Path) -> None:
 
     state, reason = run_virtual(main)
     assert (state, reason) == (State.STOPPED, "all/risky: alarm tff.PERMEATE_VESSEL_FULL")
+
+
+def test_a_time_out_does_not_count_what_was_held_or_frozen(tmp_path: Path) -> None:
+    async def main(clock: VirtualClock) -> list[tuple[float, State]]:
+        async with EvSuite(tmp_path, clock, speed=1.0) as suite:
+            run = await suite.start_batch(recipe(HANDLED % "{timeout: 10 min, do: stop}"))
+            began, seen = clock.now(), []
+            await suite.scans(240)
+            run.hold("a look")
+            await suite.scans(900)
+            await suite.engine.batches.command(run.id, Command.RESTART, OPERATOR, "go on")
+            await suite.scans(60)
+            run.freeze(OPERATOR, "a talk")
+            await suite.scans(900)
+            run.thaw(OPERATOR, "over")
+            seen.append(((clock.now() - began) / NS, run.state))
+            await to_end(suite, run)
+            seen.append(((clock.now() - began) / NS, run.state))
+            return seen
+
+    (thawed, running), (ended, state) = run_virtual(main)
+    assert (running, state) == (State.RUNNING, State.STOPPED)
+    assert thawed > 2000.0
+    assert ended - thawed == pytest.approx(300.0, abs=20.0)
