@@ -256,7 +256,8 @@ def _batch_row(one: BatchSummary) -> Row:
     elif one.state not in words.ENDED:
         tone = Tone.STRONG
     tip = f"{one.recipe}\n{one.purpose}\nsince {when.moment(one.created)} UTC"
-    return Row(one.batch, (one.batch, Cell(words.state(one.state), tone)), "", tip)
+    state = f"{words.state(one.state)}, training" if one.kind == "training" else words.state(one.state)
+    return Row(one.batch, (one.batch, Cell(state, tone)), "", tip)
 
 
 def _element_row(element: ElementView, active: bool) -> Row:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
+    QComboBox,
     QDialog,
     QDialogButtonBox,
     QFileDialog,
@@ -26,6 +27,8 @@ from ui.parts import ErrorLine, Words, button, heading, scrolled
 from ui.scene import Scene
 from ui.theme import Tone
 
+KINDS = {"GMP (its recipe must be approved)": "gmp", "Training (any recipe; marked as such)": "training"}
+"""Kinds of batches as they are offered; the second one is chosen on simulated equipment."""
 SHOWN_MISTAKES = 4
 """So many mistakes of a recipe are listed."""
 
@@ -60,6 +63,12 @@ class StartDialog(QDialog):
         self.product = QLineEdit()
         self.product.setObjectName("start.product")
         self.product.setPlaceholderText("The product to be made (optional)")
+        self.kind = QComboBox()
+        self.kind.setObjectName("start.kind")
+        for name, kind in KINDS.items():
+            self.kind.addItem(name, kind)
+        picture = scene.picture
+        self.kind.setCurrentIndex(int(picture is not None and picture.status.simulated))
         self.error = ErrorLine("start.error")
         kinds = QDialogButtonBox.StandardButton
         self.buttons = QDialogButtonBox(kinds.Ok | kinds.Cancel)
@@ -80,6 +89,7 @@ class StartDialog(QDialog):
         form.addRow("Recipe", file)
         form.addRow("Purpose", self.purpose)
         form.addRow("Product", self.product)
+        form.addRow("Kind", self.kind)
         inside = QWidget()
         holder = QVBoxLayout(inside)
         holder.setContentsMargins(0, 0, 0, 0)
@@ -158,6 +168,7 @@ class StartDialog(QDialog):
                 },
                 purpose=self.purpose.text(),
                 product=self.product.text(),
+                kind=self.kind.currentData(),
             )
         except (OSError, UnicodeDecodeError):
             self.error.fail("choose a recipe file that can be read")

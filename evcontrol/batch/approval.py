@@ -18,7 +18,7 @@ from evcontrol.journal.recipes import APPROVED, RETIRED, RecipeView
 from evcontrol.procedure.check import mistakes_of
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.life_cycle import MEANINGS, REQUALIFIED, Decision, LifeCycleError, after_decision
-from evcontrol.procedure.recipe import Recipe, parse_recipe
+from evcontrol.procedure.recipe import Recipe, canonical_text, parse_recipe
 from evcontrol.yaml_source import Mistake, SourceError
 
 GMP: Final = "gmp"
@@ -45,6 +45,7 @@ class RecipeApproval:
 
     async def submit(self, text: str, file: str, reason: str, origin: Origin) -> RecipeView:
         """Hand a recipe in for review. Raises SourceError for a wrong one, LifeCycleError, JournalUnavailableError."""
+        text = canonical_text(text)
         if mistakes := await self._mistakes(text, file):
             raise SourceError(mistakes)
         recipe, register = parse_recipe(text, file), self._rooms.view.recipes

@@ -25,7 +25,7 @@ from evcontrol.journal.replay import BatchView, standing
 from evcontrol.procedure.check import ControlRecipe, bind
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.prompts import Answer
-from evcontrol.procedure.recipe import parse_recipe
+from evcontrol.procedure.recipe import canonical_text, parse_recipe
 from evcontrol.procedure.run import BatchRun
 from evcontrol.procedure.start import StartRefusedError
 from evcontrol.procedure.states import FINAL, Command, State
@@ -75,6 +75,7 @@ class Batches:
         ``kind`` is ``gmp`` or ``training``; without it, it is training on simulated equipment and GMP on real one.
         Raises SourceError for a wrong recipe, StartRefusedError when equipment is not free or not ready.
         """
+        recipe = canonical_text(recipe)
         busy = {unit for run in self.active() for unit in run.units}
         control = await self._aside(
             lambda: bind(parse_recipe(recipe, recipe_name), self._rooms.plant, parameters, busy=busy)

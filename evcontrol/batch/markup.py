@@ -28,7 +28,8 @@ code, pre { font: 8.5pt/1.35 "DejaVu Sans Mono", Menlo, Consolas, monospace; ove
             white-space: pre-wrap; }
 pre { border: 0.5px solid #c9d1d9; padding: 2mm; }
 svg { width: 100%; height: auto; display: block; break-inside: avoid; } figure { margin: 2mm 0; break-inside: avoid; }
-.mark { position: fixed; top: 0; right: 0; padding: 0 2mm; background: #fff; color: #7d4e00; font-weight: 700; }
+.mark { position: fixed; top: 0; right: 0; writing-mode: vertical-rl; color: #7d4e00; font-weight: 700; }
+body:has(.mark) { padding-right: 8mm !important; }
 .banner { border: 2px solid #7d4e00; color: #7d4e00; padding: 1mm 3mm; font-weight: 700; margin: 2mm 0; }
 @media print { body { margin: 0; max-width: none; padding: 0; font-size: 9pt; } h2 { break-after: avoid; }
                tr { break-inside: avoid; } thead { display: table-header-group; } }

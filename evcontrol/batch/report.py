@@ -93,7 +93,7 @@ def _banner(record: BatchRecord) -> Markup:
 
 
 def _mark(record: BatchRecord) -> Markup:
-    """On paper it stands on every page: what is fixed is printed on each."""
+    """On paper it stands on every page, beside the text: what is fixed is printed on each."""
     if record.kind != TRAINING:
         return Markup("")
     words = f"TRAINING, recipe {record.recipe.get('state', '')}: not for use in people"

@@ -177,6 +177,7 @@ class _Demo:
             parameters=self._parameters,
             purpose=self._script.purpose,
             product=self._script.product,
+            kind="training",
         )
         batch = (await client.start_batch(start)).summary.batch
         say(f"batch {batch} started on simulated equipment; data in {self._data}")

@@ -17,6 +17,7 @@ from rich.status import Status
 from ruamel.yaml.error import YAMLError
 
 from evcontrol.access.session import Session
+from evcontrol.batch.approval import TRAINING
 from evcontrol.batch.report import write_report
 from evcontrol.cli.demo_script import Script, ScriptedAnswer, answer_to, load_answers, load_script
 from evcontrol.cli.fault import WRONG, WRONG_USE, CliError
@@ -119,7 +120,7 @@ class Operator:
     async def run(self, recipe: str, name: str, parameters: dict[str, str], hours: float) -> str:
         """The batch's name."""
         engine = self._rehearsal.engine
-        run = await engine.batches.start(recipe, name, parameters, "Rehearsal", "", OPERATOR)
+        run = await engine.batches.start(recipe, name, parameters, "Rehearsal", "", OPERATOR, TRAINING)
         end = engine.clock.now() + round(hours * 3600 * NS)
         with _progress() as progress:
             while run.state not in FINAL and run.state is not State.HELD:

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from evcontrol.api.client import Client
-from evcontrol.api.recipe_schema import RecipeSummary
+from evcontrol.api.recipe_schema import RecipeSummary, RecipeText
 from evcontrol.cli.batch import WhyOption, said
 from evcontrol.cli.connect import DEFAULT_DATA, AsUser, Data, login_name, reading, signed_on
 from evcontrol.cli.output import AsJson, print_json, print_table, say
 from evcontrol.cli.secret import PasswordStdin, password
 from evcontrol.clock import iso
+from evcontrol.journal.recipes import APPROVED
 from evcontrol.procedure.difference import differences
 from evcontrol.procedure.recipe import Recipe, load_recipe, parse_recipe
 
@@ -110,8 +111,8 @@ def show(
     text: Annotated[bool, typer.Option("--text", help="Print the recipe itself.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Show a version: its state, who decided what and why, or its text."""
-    found = reading(data, lambda client: client.recipe(version))
+    """Show a version: its state, who decided what and why, and how it differs from the approved one; or its text."""
+    found, approved = reading(data, lambda client: _with_approved(client, version))
     view = found.summary
     if json:
         print_json(found)
@@ -121,6 +122,9 @@ def show(
         say(f"{_name(view)} is {view.state}; product: {_product(view)}\nSHA-256 {view.hash}")
         rows = [[iso(c.t), c.old, c.new, c.by.removeprefix("user:"), c.reason] for c in view.changes]
         print_table(["When (process time)", "From", "To", "Who", "Why"], rows)
+        if approved is not None:
+            say(f"against {_name(approved.summary)}, which is approved:")
+            _say_differences(differences(_parsed(approved), _parsed(found)))
 
 
 @app.command()
@@ -135,18 +139,34 @@ def diff(
     if json:
         print_json({"differences": found})
         return
+    _say_differences(found)
+
+
+async def _with_approved(client: Client, version: str) -> tuple[RecipeText, RecipeText | None]:
+    """A version, and the approved one of the same recipe when that is another."""
+    found = await client.recipe(version)
+    for one in await client.recipes():
+        if (one.name, one.state) == (found.summary.name, APPROVED) and one.hash != found.summary.hash:
+            return found, await client.recipe(one.hash)
+    return found, None
+
+
+def _say_differences(found: list[str]) -> None:
     for line in found:
         say(line)
     if not found:
         say("the two say the same")
 
 
+def _parsed(found: RecipeText) -> Recipe:
+    return parse_recipe(found.text, found.summary.file)
+
+
 def _either(which: str, data: Path) -> Recipe:
     path = Path(which)
     if path.exists():
         return load_recipe(path)
-    found = reading(data, lambda client: client.recipe(which))
-    return parse_recipe(found.text, found.summary.file)
+    return _parsed(reading(data, lambda client: client.recipe(which)))
 
 
 def _decide(decision: str, version: str, reason: str, data: Path, user: str, from_stdin: bool) -> RecipeSummary:

@@ -150,6 +150,12 @@ def load_recipe(path: Path) -> Recipe:
     return parse_recipe(text, str(path))
 
 
+def canonical_text(text: str) -> str:
+    """The text that a version is known by, however an editor ended its lines: LF, and no byte order mark before it."""
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    return lines if lines.endswith("\n") else f"{lines}\n"
+
+
 def parse_recipe(text: str, file: str) -> Recipe:
     """The recipe in ``text``; ``file`` is named in mistakes. Raises SourceError."""
     recipe, mistakes = read_recipe(text, file)

@@ -52,6 +52,18 @@ def test_a_batch_on_simulated_equipment_is_training_unless_it_is_said(tmp_path: 
     serve(tmp_path, work)
 
 
+def test_a_batch_on_real_equipment_is_gmp_unless_it_is_said(tmp_path: Path) -> None:
+    async def work(served: Served) -> None:
+        object.__setattr__(served.plant, "simulated", False)
+        async with served.signed_on() as client:
+            await refused(client.start_batch(start()), 409, "a GMP batch needs an approved recipe")
+            assert served.events(Kind.BATCH_CREATED) == []
+            training = start().model_copy(update={"kind": "training"})
+            assert (await client.start_batch(training)).summary.kind == "training"
+
+    serve(tmp_path, work)
+
+
 def test_a_new_version_takes_the_place_of_the_old_one_and_its_product_is_to_be_qualified_again(tmp_path: Path) -> None:
     async def work(served: Served) -> None:
         async with served.signed_on() as author, served.signed_on("quentin") as quality:

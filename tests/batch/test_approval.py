@@ -132,6 +132,16 @@ def test_a_recipe_with_mistakes_is_not_handed_in(tmp_path: Path) -> None:
     tell(tmp_path, story)
 
 
+def test_the_way_in_which_lines_end_makes_no_other_version(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        assert await desk.submit("\ufeff" + TEXT.replace("\n", "\r\n").rstrip()) == hash_of(TEXT)
+        assert [view.text for view in desk.view.recipes] == [TEXT]
+        with pytest.raises(LifeCycleError, match="submit is not possible"):
+            await desk.submit(TEXT)
+
+    tell(tmp_path, story)
+
+
 def test_what_was_decided_while_the_password_was_checked_counts(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
         content = await desk.submit(TEXT)

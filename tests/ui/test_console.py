@@ -92,6 +92,7 @@ def test_a_batch_is_started_answered_held_restarted_and_signed(
     person.start(recipe)
     name = person.batch.summary.batch
     ready = person.until_prompt("clean")
+    assert person.console.batches.list.text_of(name, 1).endswith(", training")
     person.until(lambda: "waits for answer to: Is the skid clean?" in person.console.batches.now.said)
     person.shot(tmp_path, "question")
     buttons = person.console.batches.buttons
@@ -176,6 +177,7 @@ def test_a_recipe_that_is_wrong_is_refused_with_its_line_and_nothing_is_started(
     dialog = person.widget(StartDialog, "start")
     dialog.file.setText(str(path))
     assert dialog.findChild(QLineEdit, "start.parameter.volume").text() == "1 mL"
+    assert dialog.kind.currentData() == "training"  # on simulated equipment
     person.click(dialog.ok)
     assert dialog.error.said.startswith("✕ purpose")
     person.type(dialog.purpose, "a test")
