@@ -86,10 +86,16 @@ class Phase:
         raise NotImplementedError
 
     async def restarting(self) -> None:
-        """What comes between Held and Running; the equipment is in its safe state and may be commanded again."""
+        """What comes between Held and Running; the equipment is in its safe state and may be commanded again.
+
+        It has 120 s of process time; the phase is held when it takes longer.
+        """
 
     async def stopping(self) -> None:
-        """What is left to do when the phase is stopped; the equipment is in its safe state and stays there."""
+        """What is left to do when the phase is stopped; the equipment is in its safe state and stays there.
+
+        It has 120 s of process time, and is ended and told when it takes longer.
+        """
 
 
 class UnknownPhaseError(LookupError):

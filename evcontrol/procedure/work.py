@@ -22,6 +22,8 @@ from evcontrol.procedure.takeover import TakeOver
 
 LEAVE_S = 5.0
 """Process time that a phase has to end when it is told to; its right to command is gone before."""
+LONGEST_TRANSIENT_S: Final = 120.0
+"""Process time that a phase has for what it does itself when it is restarted or stopped."""
 _TOWARDS_SAFETY: Final = frozenset({State.HOLDING, State.STOPPING, State.ABORTING})
 
 _log = structlog.get_logger(__name__)
@@ -109,7 +111,8 @@ class PhaseWork:
                 _log.error("phase ignores that it was told to end", batch=self._batch, path=element.path)
         element.work = None
         if state is State.STOPPING and element.phase is not None:
-            await element.phase.stopping()
+            overdue = await _bounded(element.phase.stopping(), "what it does when it is stopped")
+            told = "; ".join(filter(None, (told, overdue)))
         return told
 
     async def _rejoin(self, element: Element, before: asyncio.Task[str] | None) -> str:
@@ -117,7 +120,7 @@ class PhaseWork:
             await asyncio.wait([before])
         await self._ready(element)
         if element.phase is not None:
-            await element.phase.restarting()
+            return await _bounded(element.phase.restarting(), "what it does when it is restarted")
         return ""
 
     async def _work(self, element: Element) -> None:
@@ -148,6 +151,18 @@ class PhaseWork:
         task = asyncio.create_task(work)
         task.add_done_callback(lambda _: self._kick.set())
         return task
+
+
+async def _bounded(work: Coroutine[Any, Any, None], what: str) -> str:
+    """Do it, and end it when it takes too long: returns that in words, empty when it was done in time."""
+    try:
+        async with asyncio.timeout(LONGEST_TRANSIENT_S) as bound:
+            await work
+    except TimeoutError:
+        if not bound.expired():
+            raise
+        return f"{what} was not done in {LONGEST_TRANSIENT_S:.0f} s"
+    return ""
 
 
 def not_reached(report: SafeReport) -> str:
