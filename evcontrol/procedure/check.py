@@ -21,6 +21,8 @@ from evcontrol.yaml_source import Path as Place
 _BAD = "bad("
 ArgumentValue = float | str | bool | Condition | None
 FLAGS = {"yes": True, "no": False}
+MOST_REPEATS = 10_000
+"""Most passes of a loop in all the passes of those around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ class _Binder:
         self._values: dict[str, Reading] = {}
         self._scope: dict[str, Symbol] = {}
         self._tags: dict[str, Symbol] = {}
+        self._repeats = 1
+        """How often what is looked at is repeated by the loops that it stands in."""
 
     def bind(self) -> ControlRecipe:
         self._bind_units()
@@ -190,10 +194,16 @@ class _Binder:
         phase = self._phase(step, unit) if step.level is Level.PHASE else None
         arguments = self._arguments(step, phase) if phase is not None else {}
         handlers = tuple(self._handler(one, step) for one in step.handlers)
+        passes = self._passes(step)
+        self._repeats *= max(1, passes)
+        if passes and self._repeats > MOST_REPEATS:
+            what = f"with the loops around it this one runs up to {self._repeats} times: at most {MOST_REPEATS}"
+            self._wrong(step.place, what)
         below = tuple(self._step(one) for one in step.steps)
+        self._repeats //= max(1, passes)
         for index, one in enumerate(step.steps):
             self._check_targets(one, step.steps[index + 1 :])
-        bound = BoundStep(step, unit, phase, arguments, when, below, condition, self._passes(step), handlers)
+        bound = BoundStep(step, unit, phase, arguments, when, below, condition, passes, handlers)
         self._values, self._scope = outer
         return bound
 
@@ -392,7 +402,13 @@ class _Binder:
         with self._at(place):
             constants = {name: Symbol(constant_name(self._values[name].value), s.unit) for name, s in
                          self._scope.items()}  # fmt: skip
-            return compile_condition(text, constants | self._tags, line=line, column=column + aside)
+            condition = compile_condition(text, constants | self._tags, line=line, column=column + aside)
+            if condition.names.isdisjoint(self._tags[name].name for name in self._tags):
+                if place[-1] != "if":
+                    self._wrong(place, "this condition reads no tag of a unit: what it says never changes")
+                elif not condition.names:
+                    self._wrong(place, "this condition reads no tag and no parameter: it always says the same")
+            return condition
         return None
 
     @contextmanager

@@ -454,6 +454,8 @@ class _Builder:
             self._wrong(here, "this loop may go on for ever: write 'at_most:' beside 'until:'")
         elif section.until and section.times is not None:
             self._wrong((*here, "times"), "a loop has either 'until:' or 'times:'")
+        elif section.at_most is not None and section.times is not None:
+            self._wrong((*here, "at_most"), "'at_most:' bounds 'until:'; 'times:' is a bound already")
 
     def _check_branches(self, branches: tuple[Step, ...]) -> None:
         conditions: set[str] = set()
