@@ -92,8 +92,9 @@ def test_a_batch_is_started_answered_held_restarted_and_signed(
     person.start(recipe)
     name = person.batch.summary.batch
     ready = person.until_prompt("clean")
-    assert person.console.batches.list.text_of(name, 1).endswith(", training")
     person.until(lambda: "waits for answer to: Is the skid clean?" in person.console.batches.now.said)
+    person.until(lambda: name in person.console.batches.list.keys())  # noqa: SIM118
+    person.until(lambda: person.console.batches.list.text_of(name, 1).endswith(", training"))
     person.shot(tmp_path, "question")
     buttons = person.console.batches.buttons
     person.until(buttons["hold"].isEnabled)
