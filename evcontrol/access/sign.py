@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Mapping
 from typing import Any, Final
+
+import orjson
 
 from evcontrol.access.people import AccessError, People
 from evcontrol.access.permission import Permission, permissions_of
@@ -12,6 +16,11 @@ from evcontrol.access.session import Session
 from evcontrol.clock import Clock
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def hash_of(shown: Mapping[str, Any]) -> str:
+    """The SHA-256 (hexadecimal) of what a person is shown, whatever the order of its keys."""
+    return hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 async def sign(

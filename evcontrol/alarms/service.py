@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-
-import orjson
 
 from evcontrol.access.people import People
 from evcontrol.access.session import Session
-from evcontrol.access.sign import sign
+from evcontrol.access.sign import hash_of, sign
 from evcontrol.alarms.alarms import Alarms
 from evcontrol.alarms.states import Happening
 from evcontrol.clock import Clock
@@ -53,7 +50,7 @@ class AlarmService:
             "alarm": spec.name, "description": spec.description, "consequence": spec.consequence, "reason": reason,
             "meaning": happening.value,
         }  # fmt: skip
-        shown_hash = hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        shown_hash = hash_of(shown)
         meaning, subject = happening.value, f"alarm {spec.name}"
         body = await sign(self._people, self._clock, session, password, meaning, subject, shown_hash)
         self._alarms.check(spec.name, happening)  # it may have changed while the password was checked

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
-
 from evcontrol.access.people import People
 from evcontrol.access.session import Session
-from evcontrol.access.sign import sign
+from evcontrol.access.sign import hash_of, sign
 from evcontrol.clock import ClockKind
 from evcontrol.journal.events import Kind, Origin
 from evcontrol.journal.recipes import APPROVED, RETIRED, RecipeView
@@ -106,7 +103,7 @@ class RecipeApproval:
     async def _sign(
         self, session: Session, password: str, meaning: str, subject: str, shown: Mapping[str, Any], author: str
     ) -> None:
-        shown_hash = hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        shown_hash = hash_of(shown)
         people, clock = self._people, self._rooms.clock
         body = await sign(people, clock, session, password, meaning, subject, shown_hash, author)
         origin = Origin.user(session.user, session.station)

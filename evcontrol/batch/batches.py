@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from evcontrol.access.people import People
 from evcontrol.access.session import Session
-from evcontrol.access.sign import sign
+from evcontrol.access.sign import hash_of, sign
 from evcontrol.batch.approval import GMP, TRAINING, obstacle
 from evcontrol.batch.reconcile import UNREADABLE, Reconciliation, last_readings, outage_seconds, reconcile
 from evcontrol.clock import NS, ClockKind
@@ -113,7 +110,7 @@ class Batches:
             "prompt": prompt, "text": asked.text, "unit": asked.unit, "value": asked.accept(value),
             "comment": comment, "meaning": asked.meaning,
         }  # fmt: skip
-        shown_hash = hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        shown_hash = hash_of(shown)
         subject = f"answer to {prompt} of {batch}"
         body = await sign(people, self._rooms.clock, session, password, asked.meaning, subject, shown_hash)
         origin = Origin.user(session.user, session.station)

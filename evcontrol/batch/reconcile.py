@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import orjson
-
+from evcontrol.access.sign import hash_of
 from evcontrol.acquisition.image import ProcessImage
 from evcontrol.clock import NS
 from evcontrol.history.reader import HistoryReader
@@ -63,7 +61,7 @@ class Reconciliation:
     @property
     def shown_hash(self) -> str:
         """SHA-256 of what is shown."""
-        return hashlib.sha256(orjson.dumps(self.body(), option=orjson.OPT_SORT_KEYS)).hexdigest()
+        return hash_of(self.body())
 
     def body(self) -> dict[str, Any]:
         """What is shown, as the journal keeps it."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from evcontrol.access.people import People
 from evcontrol.access.session import Session
-from evcontrol.access.sign import sign
+from evcontrol.access.sign import hash_of, sign
 from evcontrol.batch.batches import Batches
 from evcontrol.clock import ClockKind
 from evcontrol.journal.events import Kind, Origin
@@ -88,7 +85,7 @@ class BatchSteering:
         self, run: BatchRun, session: Session, password: str, meaning: str, shown: Mapping[str, Any], reason: str
     ) -> None:
         whole = {"batch": run.id, "meaning": meaning, **shown}
-        shown_hash = hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        shown_hash = hash_of(whole)
         subject = f"{shown.get('parameter') or 'jump to ' + str(shown['to'])} of {run.id}"
         body = await sign(self._people, self._rooms.clock, session, password, meaning, subject, shown_hash)
         origin = Origin.user(session.user, session.station)

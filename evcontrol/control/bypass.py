@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
-import orjson
-
 from evcontrol.access.people import People
 from evcontrol.access.session import Session
-from evcontrol.access.sign import sign
+from evcontrol.access.sign import hash_of, sign
 from evcontrol.clock import NS, Clock
 from evcontrol.control.interlocks import Interlocks
 from evcontrol.journal.events import Kind, Origin
@@ -37,7 +33,7 @@ class BypassService:
             "interlock": name, "description": spec.description, "consequence": spec.consequence,
             "duration_s": duration_s, "reason": reason, "meaning": MEANING,
         }  # fmt: skip
-        shown_hash = hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        shown_hash = hash_of(shown)
         subject = f"interlock {name}"
         body = await sign(self._people, self._clock, session, password, MEANING, subject, shown_hash)
         self._interlocks.may_bypass(name, duration_s)  # it may have changed while the password was checked
