@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from statistics import quantiles
 
 from evcontrol.clock import NS
 
 WINDOW_S = 60.0
 EVERY_S = 1.0
 """Real time that is looked back on, and between two figures."""
-SHARE = 0.99
 
 
 class Lateness:
@@ -27,13 +27,6 @@ class Lateness:
             self._late.popleft()
         if not self._told <= wall < self._told + EVERY_S * NS:
             self._told = wall
-            self.p99_ms = _at_share(sorted(late for _, late in self._late))
+            late = [late for _, late in self._late]
+            self.p99_ms = quantiles(late, n=100, method="inclusive")[-1] if len(late) > 1 else late[0]
         return self.p99_ms
-
-
-def _at_share(ascending: list[float]) -> float:
-    """The figure below which the share lies, between two by a straight line (Hyndman and Fan 1996, type 7)."""
-    place = SHARE * (len(ascending) - 1)
-    low = int(place)
-    high = min(low + 1, len(ascending) - 1)
-    return ascending[low] + (place - low) * (ascending[high] - ascending[low])
