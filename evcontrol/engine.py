@@ -120,14 +120,7 @@ class Engine:
         self.forced = ForcedValues(plant, self.journal, clock, lambda: [run.id for run in self.batches.active()])
         self.steering = BatchSteering(self.batches, self.people, rooms)
         self.approval = RecipeApproval(self.people, rooms)
-        self._devices_of = {
-            unit: [
-                name
-                for name, device in plant.devices.items()
-                if any(plant.unit_of(point.tag.name) == unit for point in device.points)
-            ]
-            for unit in plant.units
-        }
+        self._devices_of = {unit: plant.devices_of(unit) for unit in plant.units}
         self._standstill = Standstill(clock)
         self._scan_lateness, self._loop_lateness = Lateness(), Lateness()
         self._loops_late_ms = 0.0

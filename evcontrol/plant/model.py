@@ -275,6 +275,14 @@ class Plant:
         """The unit that a tag belongs to: the part of its name before the first dot."""
         return tag.partition(".")[0]
 
+    def devices_of(self, unit: str) -> list[str]:
+        """The devices that have tags of a unit."""
+        return [
+            name
+            for name, device in self.devices.items()
+            if any(self.unit_of(point.tag.name) == unit for point in device.points)
+        ]
+
     def writes_of(self, unit: str) -> list[str]:
         """The writable tags of a unit."""
         return [tag for tag in self.writes if self.unit_of(tag) == unit]
