@@ -6,8 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evcontrol.acquisition.image import ProcessImage
+from evcontrol.expression import Reading
 from evcontrol.quality import BAD_NOT_CONNECTED, BAD_WAITING_FOR_INITIAL, GOOD
 from evcontrol.signals import Tag, TagKind, TagTable, make_frame
 
@@ -27,6 +30,28 @@ def test_before_its_first_reading_a_tag_is_bad() -> None:
     value, quality = image().reading("U.A")
     assert math.isnan(value)
     assert quality == BAD_WAITING_FOR_INITIAL
+
+
+READINGS = st.tuples(
+    st.integers(0, 2), st.sampled_from([0.0, 1.0, math.nan]), st.sampled_from([GOOD, BAD_NOT_CONNECTED])
+)
+
+
+@given(st.lists(st.lists(READINGS, max_size=4)))
+def test_a_reading_by_name_is_what_the_arrays_have(frames: list[list[tuple[int, float, int]]]) -> None:
+    it = image()
+    for number, readings in enumerate(frames):
+        if number % 3 == 2:
+            for index, value, quality in readings:
+                it.put(index, Reading(value, quality))
+        else:
+            it.apply(make_frame(number, number, "g", readings))
+        if readings and not math.isnan(readings[0][1]):
+            it.set_internal("U.MODE", readings[0][1], readings[0][2])
+        for tag in it.tags:
+            value, quality = it.reading(tag.name)
+            assert quality == it.quality[tag.index]
+            assert value == it.value[tag.index] or (math.isnan(value) and math.isnan(it.value[tag.index]))
 
 
 def test_a_bad_reading_takes_the_old_value_away() -> None:
