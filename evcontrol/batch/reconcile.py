@@ -16,7 +16,6 @@ from evcontrol.quality import is_bad, reason
 
 AS_EXPECTED = "as expected"
 UNREADABLE = "cannot be read"
-MOVED = "moved by "
 TOO_LONG = "longer than the phase bears"
 
 
@@ -124,7 +123,7 @@ def _measured(plant: Plant, image: ProcessImage, tag: str, expected: float | Non
     moved = value - expected
     if abs(moved) <= tolerance:
         return Item(tag, known, read, AS_EXPECTED, expected)
-    words = f"{MOVED}{moved:+.{decimals}f} {unit} (tolerance {tolerance:g} {unit})"
+    words = f"moved by {moved:+.{decimals}f} {unit} (tolerance {tolerance:g} {unit})"
     return Item(tag, known, read, words, expected, value, tolerance)
 
 

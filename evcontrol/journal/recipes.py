@@ -45,10 +45,6 @@ class RecipeRegister:
     def __iter__(self) -> Iterator[RecipeView]:
         return iter(self._versions.values())
 
-    def get(self, recipe_hash: str) -> RecipeView | None:
-        """The version of that hash, if it was ever submitted."""
-        return self._versions.get(recipe_hash)
-
     def state_of(self, recipe_hash: str) -> str:
         """The state of a version; what nobody ever submitted is a draft."""
         view = self._versions.get(recipe_hash)

@@ -403,7 +403,7 @@ class _Binder:
             constants = {name: Symbol(constant_name(self._values[name].value), s.unit) for name, s in
                          self._scope.items()}  # fmt: skip
             condition = compile_condition(text, constants | self._tags, line=line, column=column + aside)
-            if condition.names.isdisjoint(self._tags[name].name for name in self._tags):
+            if condition.names.isdisjoint(symbol.name for symbol in self._tags.values()):
                 if place[-1] != "if":
                     self._wrong(place, "this condition reads no tag of a unit: what it says never changes")
                 elif not condition.names:
