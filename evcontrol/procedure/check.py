@@ -12,7 +12,8 @@ from evcontrol.expression import Condition, ExpressionError, Reading, Symbol, co
 from evcontrol.plant.model import OnSilence, Plant
 from evcontrol.procedure import conflicts
 from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, UnknownPhaseError, phase_type, phase_types
-from evcontrol.procedure.recipe import GO_TO, MOST_PASSES, HandlerSpec, Level, Recipe, Step, read_recipe
+from evcontrol.procedure.recipe import GO_TO, HandlerSpec, Level, Recipe, Step, read_recipe
+from evcontrol.procedure.recipe_file import MOST_PASSES
 from evcontrol.quality import GOOD
 from evcontrol.units import UnitError, parse_quantity
 from evcontrol.yaml_source import Mistake, SourceError, nearest

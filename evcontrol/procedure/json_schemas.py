@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from evcontrol.plant.schema import PlantFile
 from evcontrol.procedure.check import FLAGS
 from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, phase_types
-from evcontrol.procedure.recipe import RecipeFile
+from evcontrol.procedure.recipe_file import RecipeFile
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _YES_OR_NO: Final = [True, False, *FLAGS]
@@ -23,7 +23,7 @@ _YES_OR_NO: Final = [True, False, *FLAGS]
 def recipe_schema() -> dict[str, Any]:
     """The schema of a recipe, with the arguments of every installed phase."""
     schema = _schema(RecipeFile, "A recipe of evcontrol")
-    step = schema["$defs"]["_Step"]
+    step = schema["$defs"]["StepSection"]
     step["properties"]["phase"] = {"enum": list(phase_types()), "description": "The phase that is run here"}
     step["allOf"] = [_phase(name, phase) for name, phase in phase_types().items()]
     return schema

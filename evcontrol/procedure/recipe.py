@@ -7,37 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
-
+from evcontrol.procedure.recipe_file import HandlerSection, OperationSection, RecipeFile, StepSection
 from evcontrol.yaml_source import Document, Mistake, SourceError, nearest
 from evcontrol.yaml_source import Path as Place
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-MOST_PASSES: Final = 1000
-"""Most passes of a loop."""
-Line = Annotated[str, StringConstraints(min_length=1, max_length=300, strip_whitespace=True)]
-
-
-def _scalar_text(value: object) -> object:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str | int | float):
-        return str(value)
-    raise ValueError("write one value here; quote a text that has commas, colons or brackets")
-
-
-Scalar = Annotated[str, BeforeValidator(_scalar_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
-
-
-def _quantity_text(value: object) -> object:
-    if isinstance(value, int | float):
-        raise ValueError(f"write a quantity with its unit, such as '{value} g'")
-    return value
-
-
-Measure = Annotated[Line, BeforeValidator(_quantity_text)]
 
 
 class Level(StrEnum):
@@ -206,78 +180,6 @@ def read_recipe(text: str, file: str) -> tuple[Recipe, list[Mistake]]:
     return recipe, mistakes
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Parameter(_Section):
-    value: Measure
-    low: Measure | None = None
-    high: Measure | None = None
-    description: str = ""
-    live: bool = False
-
-
-class _Unit(_Section):
-    unit_class: Annotated[str, Field(alias="class")]
-
-
-class _Handler(_Section):
-    when: Line = ""
-    alarm: Line = ""
-    bad_quality: Line = ""
-    timeout: Annotated[str, BeforeValidator(_quantity_text)] = ""
-    failure: bool = False
-    do: Literal["", "hold", "stop", "abort", "end"] = ""
-    go_to: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")] | None = None
-    ask: Line = ""
-    choices: dict[str, Scalar] = {}
-
-
-class _Step(_Section):
-    unit_procedure: Name | None = None
-    operation: Name | None = None
-    parallel: Name | None = None
-    choice: Name | None = None
-    loop: Name | None = None
-    phase: Name | None = None
-    use: Name | None = None
-    name: Name | None = None
-    unit: Name | None = None
-    when: Line = ""
-    arguments: Annotated[dict[str, Scalar], Field(alias="with")] = {}
-    condition: Annotated[Line, Field(alias="if")] = ""
-    until: Line = ""
-    times: Scalar | None = None
-    at_most: Annotated[int, Field(ge=1, le=MOST_PASSES)] | None = None
-    handlers: Annotated[list[_Handler], Field(alias="on")] = []
-    steps: list[_Step] = []
-
-
-class _Operation(_Section):
-    """An operation that is written once and used in several places."""
-
-    description: str = ""
-    parameters: dict[Name, _Parameter] = {}
-    handlers: Annotated[list[_Handler], Field(alias="on")] = []
-    steps: list[_Step]
-
-
-class RecipeFile(_Section):
-    """A whole recipe file as people write it."""
-
-    recipe: Line
-    version: Line
-    product: Line
-    description: str = ""
-    units: dict[Name, _Unit] = {}
-    parameters: dict[Name, _Parameter] = {}
-    hold_level: Literal["phase", "operation", "unit procedure", "procedure"] = "procedure"
-    operations: dict[Name, _Operation] = {}
-    handlers: Annotated[list[_Handler], Field(alias="on")] = []
-    procedure: list[_Step]
-
-
 _LEVELS: Final = {
     "unit_procedure": Level.UNIT_PROCEDURE,
     "operation": Level.OPERATION,
@@ -298,20 +200,17 @@ _INSIDE: Final = {
 """Which elements may stand in which."""
 
 
-_Step.model_rebuild()
-
-
 class _Builder:
     """Makes steps of sections; an operation that is used stands in its place as if it were written there."""
 
-    def __init__(self, document: Document, operations: Mapping[str, _Operation], mistakes: list[Mistake]) -> None:
+    def __init__(self, document: Document, operations: Mapping[str, OperationSection], mistakes: list[Mistake]) -> None:
         self._document = document
         self._operations = operations
         self._mistakes = mistakes
         self._using: list[str] = []
         self.used: set[str] = set()
 
-    def steps(self, sections: list[_Step], place: Place, above: str, unit: str) -> Iterator[Step]:
+    def steps(self, sections: list[StepSection], place: Place, above: str, unit: str) -> Iterator[Step]:
         """The steps of a list, in its order."""
         names: set[str] = set()
         for number, section in enumerate(sections):
@@ -324,7 +223,7 @@ class _Builder:
             names.add(step.name)
             yield step
 
-    def handlers(self, sections: list[_Handler], here: Place) -> tuple[HandlerSpec, ...]:
+    def handlers(self, sections: list[HandlerSection], here: Place) -> tuple[HandlerSpec, ...]:
         """The handlers of an element."""
         found = []
         for number, one in enumerate(sections):
@@ -349,7 +248,7 @@ class _Builder:
             )  # fmt: skip
         return tuple(found)
 
-    def _step(self, section: _Step, here: Place, above: str, unit: str) -> Step | None:
+    def _step(self, section: StepSection, here: Place, above: str, unit: str) -> Step | None:
         kinds = [kind for kind in _LEVELS if getattr(section, kind) is not None]
         if len(kinds) != 1:
             what = f"each step is one of {', '.join(list(_LEVELS)[:-1])} and use"
@@ -389,7 +288,7 @@ class _Builder:
             handlers=self.handlers(section.handlers, here),
         )
 
-    def _used(self, section: _Step, here: Place, name: str, path: str, unit: str) -> Step | None:
+    def _used(self, section: StepSection, here: Place, name: str, path: str, unit: str) -> Step | None:
         used = section.use or ""
         operation = self._operations.get(used)
         if operation is None:
@@ -437,7 +336,7 @@ class _Builder:
             },
         )
 
-    def _check_shape(self, section: _Step, level: Level, here: Place) -> None:
+    def _check_shape(self, section: StepSection, level: Level, here: Place) -> None:
         if level is Level.PHASE and section.steps:
             self._wrong((*here, "steps"), "a phase has no steps")
         if level is not Level.PHASE and not section.steps:

@@ -13,9 +13,9 @@ from evcontrol.expression import ExpressionError, Symbol, compile_condition, com
 from evcontrol.expression.grammar import DEEPEST, LONGEST
 from evcontrol.expression.model import NUMBER_FUNCTIONS, TEST_FUNCTIONS
 from evcontrol.plant.load import load_plant
-from evcontrol.procedure import recipe
 from evcontrol.procedure.context import TOLERANCE_S
 from evcontrol.procedure.phase import Argument, phase_types
+from evcontrol.procedure.recipe_file import HandlerSection, ParameterSection, RecipeFile, StepSection
 from evcontrol.units import compatible
 from evcontrol.units.table import DEFINITIONS
 
@@ -91,7 +91,7 @@ def test_every_result_of_a_phase_is_named() -> None:
 def test_every_key_of_the_file_is_told_and_no_other() -> None:
     *tables, events, acts = chapter("## The file").split("\n| Key ")[1:]
     tables.append(events + acts)
-    models: list[type[BaseModel]] = [recipe.RecipeFile, recipe._Parameter, recipe._Step, recipe._Handler]
+    models: list[type[BaseModel]] = [RecipeFile, ParameterSection, StepSection, HandlerSection]
     for table, model in zip(tables, models, strict=True):
         told = {
             key for line in re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE) for key in re.findall(r"`(\w+)`", line)

@@ -56,7 +56,7 @@ def test_what_is_wrong_in_keys_and_kinds_is_refused(path: Path) -> None:
 
 
 def test_every_phase_is_offered_with_its_arguments() -> None:
-    step = SCHEMAS["recipe"]()["$defs"]["_Step"]
+    step = SCHEMAS["recipe"]()["$defs"]["StepSection"]
     offered = {part["if"]["properties"]["phase"]["const"]: part["then"]["properties"] for part in step["allOf"]}
     assert set(offered) == set(phase_types()) == set(step["properties"]["phase"]["enum"])
     for name, phase in phase_types().items():
