@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,12 +15,12 @@ from evcontrol.alarms.figures import Change, changes_of, figures
 from evcontrol.api.client import Client
 from evcontrol.api.schema import AlarmView, WithReason
 from evcontrol.batch.spans import Span, UnknownSpanError, find_span
-from evcontrol.cli.connect import DEFAULT_DATA, AsUser, Data, login_name, reading, signed_on
+from evcontrol.cli.connect import DEFAULT_DATA, AsUser, Data, reading, signed_on, signing
 from evcontrol.cli.fault import WRONG_USE, CliError
 from evcontrol.cli.history import From, To, parse_time
 from evcontrol.cli.message import message
 from evcontrol.cli.output import AsJson, print_json, print_table, say
-from evcontrol.cli.secret import PasswordStdin, password
+from evcontrol.cli.secret import PasswordStdin
 from evcontrol.clock import iso
 from evcontrol.journal.events import Event, Kind
 from evcontrol.journal.store import JournalDamagedError, read_events
@@ -84,7 +84,7 @@ def remove(
 ) -> None:
     """Take an alarm out of service, for as long as nobody puts it back: a signature."""
     said = message(WithReason, reason=reason).reason
-    _sign(data, user, password_stdin, lambda client, secret: client.remove_alarm(alarm, said, secret))
+    signing(data, user, password_stdin, lambda client, secret: client.remove_alarm(alarm, said, secret))
     say(f"{alarm} is out of service")
 
 
@@ -94,7 +94,7 @@ def put_back(
 ) -> None:
     """Put an alarm back in service: a signature."""
     said = message(WithReason, reason=reason).reason
-    _sign(data, user, password_stdin, lambda client, secret: client.return_alarm(alarm, said, secret))
+    signing(data, user, password_stdin, lambda client, secret: client.return_alarm(alarm, said, secret))
     say(f"{alarm} is back in service")
 
 
@@ -139,12 +139,6 @@ def show_figures(start: From = "", end: To = "", data: Data = DEFAULT_DATA, json
     if finish <= begin:
         raise CliError(f"the time ends ({iso(finish)}) before it begins ({iso(begin)})", status=WRONG_USE)
     _print_figures(changes, begin, finish, json)
-
-
-def _sign(data: Path, user: str, from_stdin: bool, change: Callable[[Client, str], Awaitable[None]]) -> None:
-    name = user or login_name()
-    secret = password(from_stdin, f"Password of {name}, which signs")
-    signed_on(data, name, from_stdin, lambda client: change(client, secret), secret)
 
 
 def _tell(one: AlarmView) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from evcontrol.api.client import Client
 from evcontrol.api.schema import BatchCommand, BatchSummary, BatchView, PromptView, Reconciliation, StartBatch
-from evcontrol.cli.connect import DEFAULT_DATA, AsUser, Data, login_name, reading, signed_on
+from evcontrol.cli.connect import DEFAULT_DATA, AsUser, Data, login_name, reading, signed_on, signing
 from evcontrol.cli.fault import WRONG_USE, CliError
 from evcontrol.cli.message import message
 from evcontrol.cli.output import AsJson, print_json, print_table, say
@@ -205,12 +205,10 @@ def sign_reconciliation(
         raise CliError("not signed: there is no terminal to ask at; --yes signs without asking", status=WRONG_USE)
     if not yes and not typer.confirm(f"Sign this as {name}?"):
         raise CliError("not signed")
-    secret = password(password_stdin, f"Password of {name}")
-
-    async def work(client: Client) -> None:
-        await client.sign_reconciliation(batch, shown.shown_hash, secret, comment)
-
-    signed_on(data, name, password_stdin, work, secret)
+    signing(
+        data, name, password_stdin,
+        lambda client, secret: client.sign_reconciliation(batch, shown.shown_hash, secret, comment),
+    )  # fmt: skip
     say(f"signed by {name}; batch {batch} may be restarted")
 
 

@@ -63,3 +63,10 @@ def signed_on(data: Path, user: str, from_stdin: bool, work: Callable[[Client], 
                 await client.sign_off()
 
     return asyncio.run(run())
+
+
+def signing(data: Path, user: str, from_stdin: bool, work: Callable[[Client, str], Awaitable[T]]) -> T:
+    """Do ``work`` in the name of a person with the password, which is asked for once and signs as well."""
+    name = user or login_name()
+    secret = password(from_stdin, f"Password of {name}, which signs")
+    return signed_on(data, name, from_stdin, lambda client: work(client, secret), secret)

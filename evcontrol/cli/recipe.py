@@ -10,9 +10,9 @@ import typer
 from evcontrol.api.client import Client
 from evcontrol.api.recipe_schema import RecipeSummary, RecipeText
 from evcontrol.cli.batch import WhyOption, said
-from evcontrol.cli.connect import DEFAULT_DATA, AsUser, Data, login_name, reading, signed_on
+from evcontrol.cli.connect import DEFAULT_DATA, AsUser, Data, login_name, reading, signed_on, signing
 from evcontrol.cli.output import AsJson, print_json, print_table, say
-from evcontrol.cli.secret import PasswordStdin, password
+from evcontrol.cli.secret import PasswordStdin
 from evcontrol.clock import iso
 from evcontrol.journal.recipes import APPROVED
 from evcontrol.procedure.difference import differences
@@ -87,9 +87,8 @@ def requalified(
     password_stdin: PasswordStdin = False,
 ) -> None:
     """Put down that a product was qualified again after its recipe had changed: a signature."""
-    why, name = said(reason), user or login_name()
-    secret = password(password_stdin, f"Password of {name}")
-    signed_on(data, name, password_stdin, lambda client: client.requalified(product, why, secret), secret)
+    why = said(reason)
+    signing(data, user, password_stdin, lambda client, secret: client.requalified(product, why, secret))
     say(f"{product} is qualified with its present recipe")
 
 
@@ -170,14 +169,9 @@ def _either(which: str, data: Path) -> Recipe:
 
 
 def _decide(decision: str, version: str, reason: str, data: Path, user: str, from_stdin: bool) -> RecipeSummary:
-    why, name = said(reason), user or login_name()
-    secret = password(from_stdin, f"Password of {name}")
-
-    async def work(client: Client) -> RecipeSummary:
-        return await client.decide_recipe(version, decision, why, secret)
-
-    view = signed_on(data, name, from_stdin, work, secret)
-    say(f"{_name(view)} is {view.state}, signed by {name}")
+    why = said(reason)
+    view = signing(data, user, from_stdin, lambda client, secret: client.decide_recipe(version, decision, why, secret))
+    say(f"{_name(view)} is {view.state}, signed by {user or login_name()}")
     return view
 
 

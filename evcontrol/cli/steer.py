@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Annotated
 
 import typer
 
+from evcontrol.api.client import Client
+from evcontrol.api.schema import BatchView
 from evcontrol.cli.batch import Batch, WhyOption, said
-from evcontrol.cli.connect import DEFAULT_DATA, AsUser, Data, login_name, signed_on
+from evcontrol.cli.connect import DEFAULT_DATA, AsUser, Data, signed_on, signing
 from evcontrol.cli.output import say
-from evcontrol.cli.secret import PasswordStdin, password
+from evcontrol.cli.secret import PasswordStdin
 
 Reason = Annotated[str, WhyOption]
 Path = Annotated[str, typer.Argument(help="The element, by its place in the procedure.")]
@@ -66,9 +69,8 @@ def jump(
     password_stdin: PasswordStdin = False,
 ) -> None:
     """Have a held batch go on with an element that has not begun, once it is restarted: a signature."""
-    why, name = said(reason), user or login_name()
-    secret = password(password_stdin, f"Password of {name}")
-    signed_on(data, name, password_stdin, lambda client: client.jump(batch, path, why, secret), secret)
+    why = said(reason)
+    signing(data, user, password_stdin, lambda client, secret: client.jump(batch, path, why, secret))
     say(f"batch {batch} goes on with {path} when it is restarted; what comes before it is not done")
 
 
@@ -82,11 +84,12 @@ def set_parameter(
     password_stdin: PasswordStdin = False,
 ) -> None:
     """Change a parameter that the recipe calls live: a signature."""
-    why, signer = said(reason), user or login_name()
-    secret = password(password_stdin, f"Password of {signer}")
-    view = signed_on(
-        data, signer, password_stdin, lambda client: client.change_parameter(batch, name, value, why, secret), secret
-    )
+    why = said(reason)
+
+    def change(client: Client, secret: str) -> Awaitable[BatchView]:
+        return client.change_parameter(batch, name, value, why, secret)
+
+    view = signing(data, user, password_stdin, change)
     say(f"{name} of batch {view.summary.batch} is {view.parameters[name]}")
 
 

@@ -149,9 +149,10 @@ class Engine(Client):
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     it = Engine()
     monkeypatch.setattr("evcontrol.cli.alarms.reading", lambda _data, work: asyncio.run(work(it)))
-    monkeypatch.setattr(
-        "evcontrol.cli.alarms.signed_on", lambda _data, _user, _stdin, work, _secret="": asyncio.run(work(it))
-    )
+    for room in ("alarms", "connect"):  # where commands that sign and that do not take it from
+        monkeypatch.setattr(
+            f"evcontrol.cli.{room}.signed_on", lambda _data, _user, _stdin, work, _secret="": asyncio.run(work(it))
+        )
     return it
 
 
