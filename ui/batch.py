@@ -118,7 +118,7 @@ class Batches(View):
         for widget in (left, middle, self.prompts):
             splitter.addWidget(widget)
         splitter.setStretchFactor(1, 1)
-        splitter.setSizes([210, 690, 340])
+        splitter.setSizes([280, 660, 300])
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 10, 10, 10)
         layout.addWidget(splitter)
