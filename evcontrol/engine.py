@@ -29,6 +29,7 @@ from evcontrol.alarms.service import AlarmService
 from evcontrol.alarms.states import AlarmStatus
 from evcontrol.batch.approval import RecipeApproval
 from evcontrol.batch.batches import Batches
+from evcontrol.batch.revise import BatchRevising
 from evcontrol.batch.steer import BatchSteering
 from evcontrol.clock import NS, Clock, ClockKind, ScaledClock, VirtualClock
 from evcontrol.control.bypass import BypassService
@@ -119,6 +120,7 @@ class Engine:
         self.batches = Batches(rooms, self.interlocks, self.blockers, data / "history")
         self.forced = ForcedValues(plant, self.journal, clock, lambda: [run.id for run in self.batches.active()])
         self.steering = BatchSteering(self.batches, self.people, rooms)
+        self.revising = BatchRevising(self.batches, self.people, rooms)
         self.approval = RecipeApproval(self.people, rooms)
         self._devices_of = {unit: plant.devices_of(unit) for unit in plant.units}
         self._standstill = Standstill(clock)

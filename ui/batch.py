@@ -157,7 +157,8 @@ class Batches(View):
             return
         summary = view.summary
         mark = f"   TRAINING, recipe {summary.recipe_state}" if summary.kind == "training" else ""
-        self._head.say(f"{summary.batch}   {summary.recipe}{mark}", Tone.STRONG, self.stale)
+        revised = f"   revision {summary.revision}" if summary.revision else ""
+        self._head.say(f"{summary.batch}   {summary.recipe}{revised}{mark}", Tone.STRONG, self.stale)
         facts = [
             summary.product,
             summary.purpose,

@@ -66,7 +66,15 @@ from evcontrol.api.schema import (
     WithReason,
 )
 from evcontrol.api.series import Series, unpack_series
-from evcontrol.api.steer_schema import JumpRequest, ParameterChange, Step, SteppingChange
+from evcontrol.api.steer_schema import (
+    JumpRequest,
+    ParameterChange,
+    RevisionPlan,
+    RevisionRequest,
+    RevisionText,
+    Step,
+    SteppingChange,
+)
 
 T = TypeVar("T")
 
@@ -314,6 +322,23 @@ class Client:
         """Change a live parameter of a batch: a signature."""
         body = ParameterChange.model_validate({"value": value, "reason": reason, "password": password})
         return await self._call(BatchView, "POST", _path("batches", batch, "parameters", name), _with_secrets(body))
+
+    async def plan_revision(self, batch: str, recipe: str, recipe_name: str) -> RevisionPlan:
+        """What going on with another recipe would change of a batch, and what stands against it."""
+        body = RevisionText(recipe=recipe, recipe_name=recipe_name)
+        return await self._call(RevisionPlan, "POST", _path("batches", batch, "revision", "plan"), body)
+
+    async def revise(
+        self, batch: str, recipe: str, recipe_name: str, shown_hash: str, reason: str, password: str
+    ) -> BatchView:
+        """Have a batch go on with another recipe in what has not begun: a signature."""
+        body = RevisionRequest.model_validate(
+            {
+                "recipe": recipe, "recipe_name": recipe_name, "shown_hash": shown_hash,
+                "reason": reason, "password": password,
+            }
+        )  # fmt: skip
+        return await self._call(BatchView, "POST", _path("batches", batch, "revision"), _with_secrets(body))
 
     async def prompts(self) -> list[PromptView]:
         """Questions that wait for a person."""

@@ -364,7 +364,10 @@ class StartBatch(Message):
 
 
 class BatchSummary(Message):
-    """One line about a batch; ``recipe_state`` as it was when the batch was made."""
+    """One line about a batch; ``recipe_state`` as it was when the batch took the recipe.
+
+    ``revision`` counts how often the part that had not begun was changed.
+    """
 
     batch: str
     recipe: str
@@ -378,6 +381,7 @@ class BatchSummary(Message):
     reconciliation_due: bool
     kind: str = ""
     recipe_state: str = ""
+    revision: int = 0
 
 
 class ElementView(Message):

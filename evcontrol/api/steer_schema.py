@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from evcontrol.api.schema import Message, Password, Reason
+from evcontrol.api.schema import Message, Name, Password, Reason
 
 Place = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
@@ -29,6 +29,31 @@ class JumpRequest(Message):
     """A held batch is to go on with the element at ``path``: a signature."""
 
     path: Place
+    reason: Reason
+    password: Password
+
+
+class RevisionText(Message):
+    """The recipe that a running batch is to go on with in what has not begun."""
+
+    recipe: Annotated[str, StringConstraints(min_length=1, max_length=400_000)]
+    recipe_name: Name
+
+
+class RevisionPlan(Message):
+    """What going on with it would change, and what stands against it, one line each."""
+
+    batch: str
+    revision: int
+    changes: list[str]
+    obstacles: list[str]
+    shown_hash: str
+
+
+class RevisionRequest(RevisionText):
+    """A batch is to go on with it, as it was shown: a signature."""
+
+    shown_hash: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     reason: Reason
     password: Password
 

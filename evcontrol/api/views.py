@@ -246,6 +246,7 @@ def batch_summary(run: BatchRun) -> BatchSummary:
         reconciliation_due=run.reconciliation_due,
         kind=run.info.kind,
         recipe_state=run.info.recipe_state,
+        revision=run.info.revision,
     )
 
 
@@ -287,10 +288,10 @@ def _place(path: str, begun: list[str]) -> list[int]:
 
 def past_summary(past: Replayed) -> BatchSummary:
     """One line about such a batch."""
-    kind, recipe_state = standing(past.body)
+    kind, _ = standing(past.body)
     return BatchSummary(
         batch=past.batch,
-        recipe=past.body["recipe"]["name"],
+        recipe=past.recipe["name"],
         product=past.body["product"],
         purpose=past.body["purpose"],
         state=past.state,
@@ -300,7 +301,8 @@ def past_summary(past: Replayed) -> BatchSummary:
         waiting=[],
         reconciliation_due=False,
         kind=kind,
-        recipe_state=recipe_state,
+        recipe_state=past.recipe.get("state", ""),
+        revision=past.revision,
     )
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
 from evcontrol.access.people import People
 from evcontrol.access.session import Session
 from evcontrol.access.sign import hash_of, sign
-from evcontrol.clock import ClockKind
+from evcontrol.batch.aside import aside
 from evcontrol.journal.events import Kind, Origin
 from evcontrol.journal.recipes import APPROVED, RETIRED, RecipeView
 from evcontrol.procedure.check import mistakes_of
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.life_cycle import MEANINGS, REQUALIFIED, Decision, LifeCycleError, after_decision
 from evcontrol.procedure.recipe import Recipe, canonical_text, parse_recipe
-from evcontrol.yaml_source import Mistake, SourceError
+from evcontrol.yaml_source import SourceError
 
 GMP: Final = "gmp"
 TRAINING: Final = "training"
@@ -43,7 +42,7 @@ class RecipeApproval:
     async def submit(self, text: str, file: str, reason: str, origin: Origin) -> RecipeView:
         """Hand a recipe in for review. Raises SourceError for a wrong one, LifeCycleError, JournalUnavailableError."""
         text = canonical_text(text)
-        if mistakes := await self._mistakes(text, file):
+        if mistakes := await aside(self._rooms, lambda: mistakes_of(text, file, self._rooms.plant)):
             raise SourceError(mistakes)
         recipe, register = parse_recipe(text, file), self._rooms.view.recipes
         after_decision(register.state_of(recipe.hash), Decision.SUBMIT, in_words(recipe))
@@ -109,16 +108,18 @@ class RecipeApproval:
         origin = Origin.user(session.user, session.station)
         self._rooms.journal.append(Kind.SIGNATURE, origin, body | {"comment": shown["reason"]})
 
-    async def _mistakes(self, text: str, file: str) -> list[Mistake]:
-        """Beside the control loop, which a long recipe must not hold up; inline in virtual time."""
-        if self._rooms.clock.kind is ClockKind.VIRTUAL:
-            return mistakes_of(text, file, self._rooms.plant)
-        return await asyncio.to_thread(mistakes_of, text, file, self._rooms.plant)
-
 
 def in_words(recipe: Recipe) -> str:
     """A recipe's name and version."""
     return f"{recipe.name} {recipe.version}"
+
+
+def recipe_body(recipe: Recipe, state: str) -> dict[str, str]:
+    """What the journal keeps of the recipe of a batch; ``state`` is that in the register."""
+    return {
+        "name": recipe.name, "version": recipe.version, "hash": recipe.hash, "text": recipe.text,
+        "file": recipe.document.file, "state": state,
+    }  # fmt: skip
 
 
 def obstacle(kind: str, recipe: Recipe, state: str) -> str:

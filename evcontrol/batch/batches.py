@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from evcontrol.access.people import People
 from evcontrol.access.session import Session
 from evcontrol.access.sign import hash_of, sign
-from evcontrol.batch.approval import GMP, TRAINING, obstacle
+from evcontrol.batch.approval import GMP, TRAINING, obstacle, recipe_body
+from evcontrol.batch.aside import aside
 from evcontrol.batch.reconcile import UNREADABLE, Reconciliation, last_readings, outage_seconds, reconcile
-from evcontrol.clock import NS, ClockKind
+from evcontrol.clock import NS
 from evcontrol.control.gate import CommandRefusedError
 from evcontrol.control.interlocks import Interlocks
 from evcontrol.history.reader import HistoryReader
@@ -74,11 +75,12 @@ class Batches:
         """
         recipe = canonical_text(recipe)
         busy = {unit for run in self.active() for unit in run.units}
-        control = await self._aside(
-            lambda: bind(parse_recipe(recipe, recipe_name), self._rooms.plant, parameters, busy=busy)
+        control = await aside(
+            self._rooms,
+            lambda: bind(parse_recipe(recipe, recipe_name), self._rooms.plant, parameters, busy=busy),
         )
         async with self._starting:  # two at once must not both find a unit free
-            return await self._start(control, recipe, recipe_name, purpose, product, origin, kind)
+            return await self._start(control, purpose, product, origin, kind)
 
     async def command(self, batch: str, command: Command, origin: Origin, reason: str, path: str = "") -> None:
         """Command a batch or the element at ``path``; on disk when this returns, unless it leads towards safety.
@@ -124,9 +126,12 @@ class Batches:
                 self._abandon(view.batch, "the engine died before it began")
         waiting = [view for view in unfinished if State(view.state) is not State.ABORTED]
         for view in waiting:
-            recipe = parse_recipe(view.body["recipe"]["text"], view.body["recipe"]["file"])
+            recipe = parse_recipe(view.recipe["text"], view.recipe["file"])
             control = bind(recipe, self._rooms.plant, view.parameters, units=view.body["units"])
             run = self._make(view.batch, view.body, view.created, control)
+            run.info = replace(
+                run.info, recipe_name=recipe.name, recipe_state=view.recipe.get("state", ""), revision=view.revision
+            )
             run.restore(view)
         for view in waiting:
             run = self.runs[view.batch]
@@ -171,8 +176,6 @@ class Batches:
     async def _start(
         self,
         control: ControlRecipe,
-        recipe: str,
-        recipe_name: str,
         purpose: str,
         product: str,
         origin: Origin,
@@ -190,14 +193,7 @@ class Batches:
             raise StartRefusedError("the batch cannot start", reasons)
         batch = f"B-{len(self._rooms.view.batches) + 1:04d}"
         body = {
-            "recipe": {
-                "name": control.recipe.name,
-                "version": control.recipe.version,
-                "hash": control.recipe.hash,
-                "text": recipe,
-                "file": recipe_name,
-                "state": state,
-            },
+            "recipe": recipe_body(control.recipe, state),
             "kind": kind,
             "purpose": purpose,
             "product": product or control.recipe.product,
@@ -225,12 +221,6 @@ class Batches:
         run.on_change = self.on_change
         self.runs[batch] = run
         return run
-
-    async def _aside(self, work: Callable[[], ControlRecipe]) -> ControlRecipe:
-        """Beside the control loop, which a long recipe must not hold up; inline in virtual time."""
-        if self._rooms.clock.kind is ClockKind.VIRTUAL:
-            return work()
-        return await asyncio.to_thread(work)
 
     def _settle(self, unit: str, origin: Origin, reason: str) -> None:
         """What a start or restart by a person resets: interlocks whose causes are gone, and the safe state."""

@@ -201,6 +201,8 @@ class BatchRecord:
     """Viable cells counted or estimated."""
     signatures: list[Event] = field(default_factory=list)
     reconciliations: list[Event] = field(default_factory=list)
+    revisions: list[Event] = field(default_factory=list)
+    """Changes of what had not begun; ``recipe`` is the one that the batch was started with."""
     gaps: list[Gap] = field(default_factory=list)
     actions: list[Event] = field(default_factory=list)
     """What people did, in order."""

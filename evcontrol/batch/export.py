@@ -34,7 +34,8 @@ journal.jsonl      the events of the batch, in the order of the plant's journal 
 plant.jsonl        events of the plant that belong to no batch and are part of the record: the engine, links, alarms and
                    interlocks of the units in the batch's time
 readings.csv       every reading of the batch's units and of the system, in process time (UTC); a Bad value is empty
-recipe.yaml        the text of the recipe that ran
+recipe.yaml        the text of the recipe that it was started with
+recipe-revision-N.yaml  that of each revision while it ran, if there was any
 report.html        the batch report
 verification.json  verdicts, the hash of every line of journal.jsonl, where the journal's chain stood, and the SHA-256
                    of every file here
@@ -75,6 +76,8 @@ def _files(record: BatchRecord, found: Verdict, reader: HistoryReader) -> Iterat
     yield "journal.jsonl", _lines(record.own)
     yield "plant.jsonl", _lines([*record.standing, *record.meanwhile])
     yield "recipe.yaml", record.recipe.get("text", "").encode()
+    for event in record.revisions:
+        yield f"recipe-revision-{event.body['revision']}.yaml", event.body["recipe"].get("text", "").encode()
     yield "report.html", report(record, found, reader).encode()
 
 

@@ -139,6 +139,8 @@ class Gathering:
                 element.changes.append(_change(event))
                 if event.path == "":
                     record.ended = event.t if body["new"] in FINAL else None
+            case Kind.BATCH_REVISED:
+                _revise(record, event)
             case Kind.PHASE_PROGRESS:
                 element.progress[body["key"]] = (event.t, body["value"])
             case Kind.PHASE_RESULT:
@@ -257,6 +259,7 @@ _NEEDED: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.LOOP_CHANGED: ("loop", "mode", "setpoint", "unit", "reason"),
     Kind.STATE_CHANGED: ("old", "new", "command", "reason"),
     Kind.PARAMETER_CHANGED: ("name", "old", "new", "reason"),
+    Kind.BATCH_REVISED: ("revision", "recipe", "parameters", "differences", "reason"),
     Kind.BATCH_JUMPED: ("to", "skipped", "stopped", "reason"),
     Kind.COUNT_TAKEN: ("sample", "kind", "dilution", "concentration_measured", "sha256"),
     Kind.CELLS_COUNTED: ("when", "viable", "method"),
@@ -272,6 +275,7 @@ _DEEDS: Final = {
     Kind.STEPPING_CHANGED: "changed steps and breakpoints",
     Kind.STEP_TAKEN: "took a step",
     Kind.BATCH_JUMPED: "jumped",
+    Kind.BATCH_REVISED: "changed what had not begun",
     Kind.BATCH_FROZEN: "froze the batch",
     Kind.BATCH_THAWED: "let a frozen batch go on",
     Kind.COMMAND_INTENT: "commanded an actuator",
@@ -402,6 +406,16 @@ def _parameters(recipe: Recipe | None, values: Any) -> list[Parameter]:
         else:
             found.append(Parameter(name, str(value), spec.value, spec.low or "", spec.high or "", spec.description))
     return found
+
+
+def _revise(record: BatchRecord, event: Event) -> None:
+    """What has happened stays as it was told; what had not begun is as the new recipe says."""
+    recipe = _recipe_of(event.body)
+    record.revisions.append(event)
+    record.parameters = _parameters(recipe, event.body["parameters"])
+    if recipe is not None:
+        told = {path: one for path, one in record.elements.items() if one.changes or one.progress or not path}
+        record.elements = {path: told.pop(path, one) for path, one in _elements(recipe, record.units).items()} | told
 
 
 def _elements(recipe: Recipe | None, units: Any) -> dict[str, ElementEntry]:

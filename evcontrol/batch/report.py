@@ -11,7 +11,15 @@ from evcontrol.batch.entries import BatchRecord
 from evcontrol.batch.markup import Markup, element, facts, join, page, paragraph, section, table, verdict
 from evcontrol.batch.record import Verdict, check_record, read_record
 from evcontrol.batch.report_course import alarms, commands, comparisons, machinery, questions, timeline
-from evcontrol.batch.report_things import mass_balance, people, reconciliations, signatures, things
+from evcontrol.batch.report_things import (
+    mass_balance,
+    people,
+    recipe_texts,
+    reconciliations,
+    revisions,
+    signatures,
+    things,
+)
 from evcontrol.batch.report_worth import verdict_row, yield_and_size
 from evcontrol.batch.trends import trends
 from evcontrol.batch.wording import duration, moment, who
@@ -58,6 +66,7 @@ def report(record: BatchRecord, found: Verdict, reader: HistoryReader) -> str:
         _head(record),
         _verdicts(record, found, balances, evaluated),
         _parameters(record),
+        revisions(record),
         timeline(record),
         comparisons(record, reader),
         questions(record),
@@ -71,7 +80,7 @@ def report(record: BatchRecord, found: Verdict, reader: HistoryReader) -> str:
         people(record, labels),
         machinery(record, labels),
         commands(record, labels),
-        section("Text of the recipe", element("pre", record.recipe.get("text", ""))),
+        *recipe_texts(record),
         _seal(record, found),
     ]
     return page(f"Batch report {record.batch}", join(content))

@@ -43,6 +43,34 @@ def things(record: BatchRecord) -> Markup:
     )
 
 
+def revisions(record: BatchRecord) -> Markup:
+    """What was changed of the batch's recipe while it ran; empty when nothing was."""
+    rows = [
+        (
+            event.body["revision"],
+            moment(event.t),
+            who(record, event.actor),
+            f"{event.body['recipe'].get('name', '')} {event.body['recipe'].get('version', '')}",
+            element("code", event.body["recipe"].get("hash", "")),
+            join([element("div", line) for line in event.body["differences"]]),
+            event.body["reason"],
+        )
+        for event in record.revisions
+    ]
+    if not rows:
+        return Markup("")
+    head = ("No.", "When", "Who", "Recipe", "SHA-256", "What had not begun and was changed", "Why")
+    return section("Revisions", table(head, rows))
+
+
+def recipe_texts(record: BatchRecord) -> list[Markup]:
+    """The text of the recipe, and of each revision."""
+    title = "Text of the recipe" + (" at the start" if record.revisions else "")
+    texts = [(title, record.recipe.get("text", ""))]
+    texts += [(f"Text of revision {e.body['revision']}", e.body["recipe"].get("text", "")) for e in record.revisions]
+    return [section(title, element("pre", text)) for title, text in texts]
+
+
 def signatures(record: BatchRecord) -> Markup:
     """Signatures with printed name, meaning and time (21 CFR 11.50)."""
     rows = [

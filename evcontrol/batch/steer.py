@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from evcontrol.access.people import People
 from evcontrol.access.session import Session
 from evcontrol.access.sign import hash_of, sign
+from evcontrol.batch.aside import aside
 from evcontrol.batch.batches import Batches
-from evcontrol.clock import ClockKind
 from evcontrol.journal.events import Kind, Origin
 from evcontrol.procedure.check import ControlRecipe, bind
 from evcontrol.procedure.context import Rooms
@@ -63,13 +62,9 @@ class BatchSteering:
 
     async def _bound(self, run: BatchRun, name: str, value: str) -> ControlRecipe:
         given = {**run.control.parameters, name: value}
-
-        def work() -> ControlRecipe:
-            return bind(run.control.recipe, self._rooms.plant, given, units=run.control.units)
-
-        if self._rooms.clock.kind is ClockKind.VIRTUAL:
-            return work()
-        return await asyncio.to_thread(work)
+        return await aside(
+            self._rooms, lambda: bind(run.control.recipe, self._rooms.plant, given, units=run.control.units)
+        )
 
     @staticmethod
     def _may_change(run: BatchRun, name: str) -> None:

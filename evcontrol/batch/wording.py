@@ -68,6 +68,8 @@ def about(event: Event, labels: Labels) -> str:
         value = f"{body.get('name')} from {body.get('old')} to {body.get('new')}"
     if event.kind is Kind.BATCH_JUMPED:
         value = f"to {body.get('to')}; skipped: {_listed(body, 'skipped')}; stopped: {_listed(body, 'stopped')}"
+    if event.kind is Kind.BATCH_REVISED:
+        value = f"revision {body.get('revision')}: {'; '.join(body.get('differences', ())) or 'the text alone'}"
     if event.kind is Kind.DEVICE_RESTARTED:
         value = f"start counter {body.get('before')} to {body.get('after')}"
     words = " ".join(named)

@@ -201,10 +201,7 @@ def sign_reconciliation(
     name = user or login_name()
     shown = reading(data, lambda client: client.reconciliation(batch))
     _print_reconciliation(shown)
-    if not yes and not sys.stdin.isatty():
-        raise CliError("not signed: there is no terminal to ask at; --yes signs without asking", status=WRONG_USE)
-    if not yes and not typer.confirm(f"Sign this as {name}?"):
-        raise CliError("not signed")
+    confirm_signature(yes, name)
     signing(
         data, name, password_stdin,
         lambda client, secret: client.sign_reconciliation(batch, shown.shown_hash, secret, comment),
@@ -217,6 +214,14 @@ def _command(command: BatchCommand, batch: str, data: Path, user: str, from_stdi
     states = {element.path: element.state for element in view.elements}
     what = f"{command.path} of batch" if command.path else "batch"
     say(f"{what} {view.summary.batch} is {states.get(command.path, view.summary.state)}")
+
+
+def confirm_signature(yes: bool, name: str) -> None:
+    """Ask whether what was shown is to be signed, unless ``yes``. CliError when it is not."""
+    if not yes and not sys.stdin.isatty():
+        raise CliError("not signed: there is no terminal to ask at; --yes signs without asking", status=WRONG_USE)
+    if not yes and not typer.confirm(f"Sign this as {name}?"):
+        raise CliError("not signed")
 
 
 def said(reason: str) -> str:

@@ -1,16 +1,18 @@
-"""Steering a batch of a running engine: ``evcontrol batch freeze``, ``thaw``, steps, jumps and parameters."""
+"""Steering a batch of a running engine: ``evcontrol batch freeze``, ``thaw``, steps, jumps, parameters, revisions."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from pathlib import Path as FilePath
 from typing import Annotated
 
 import typer
 
 from evcontrol.api.client import Client
 from evcontrol.api.schema import BatchView
-from evcontrol.cli.batch import Batch, WhyOption, said
-from evcontrol.cli.connect import DEFAULT_DATA, AsUser, Data, signed_on, signing
+from evcontrol.cli.batch import Batch, WhyOption, confirm_signature, said
+from evcontrol.cli.connect import DEFAULT_DATA, AsUser, Data, login_name, reading, signed_on, signing
+from evcontrol.cli.fault import CliError
 from evcontrol.cli.output import say
 from evcontrol.cli.secret import PasswordStdin
 
@@ -93,6 +95,39 @@ def set_parameter(
     say(f"{name} of batch {view.summary.batch} is {view.parameters[name]}")
 
 
+def revise(
+    batch: Batch,
+    recipe: Annotated[FilePath, typer.Argument(help="The recipe file to go on with.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; needed unless --plan is given.")] = "",
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what would change.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Sign without asking again.")] = False,
+    data: Data = DEFAULT_DATA,
+    user: AsUser = "",
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Have a running batch go on with another recipe in what has not begun: a signature."""
+    why = "" if plan else said(reason)
+    text, name = recipe.read_text(encoding="utf-8"), recipe.name
+    shown = reading(data, lambda client: client.plan_revision(batch, text, name))
+    say(f"revision {shown.revision} of batch {batch}:")
+    for change in shown.changes or ["nothing that recipes say: only comments or how it is written"]:
+        say(f"  {change}")
+    for obstacle in shown.obstacles:
+        say(f"  not possible: {obstacle}")
+    if shown.obstacles:
+        raise CliError(f"batch {batch} cannot go on with {name}; it goes on as it was")
+    if plan:
+        return
+    person = user or login_name()
+    confirm_signature(yes, person)
+
+    def make(client: Client, secret: str) -> Awaitable[BatchView]:
+        return client.revise(batch, text, name, shown.shown_hash, why, secret)
+
+    view = signing(data, person, password_stdin, make)
+    say(f"batch {view.summary.batch} goes on with revision {view.summary.revision} in what has not begun")
+
+
 def add_to(app: typer.Typer) -> None:
     """Add these commands to those of ``evcontrol batch``."""
     app.command()(freeze)
@@ -101,3 +136,4 @@ def add_to(app: typer.Typer) -> None:
     app.command()(step)
     app.command()(jump)
     app.command("set-parameter")(set_parameter)
+    app.command()(revise)

@@ -66,6 +66,7 @@ class Kind(StrEnum):
     STEPPING_CHANGED = "stepping.changed"  # single, breakpoints: [path], reason
     STEP_TAKEN = "step.taken"  # element; it stood at a step or a breakpoint and begins
     BATCH_JUMPED = "batch.jumped"  # to, skipped: [path], stopped: [path], reason
+    BATCH_REVISED = "batch.revised"  # revision, recipe {as in batch.created}, parameters, differences: [line], reason
     BATCH_FROZEN = "batch.frozen"  # reason
     BATCH_THAWED = "batch.thawed"  # reason
     PHASE_PROGRESS = "phase.progress"  # key, value: written before what it describes is begun

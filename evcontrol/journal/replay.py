@@ -99,6 +99,10 @@ class BatchView:
     """Elements that a jump was to stop."""
     parameters: dict[str, str] = field(default_factory=dict)
     """Parameters as they are now, with their units."""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """The recipe as it is now: name, version, hash, text, file, and its state when it was taken."""
+    revision: int = 0
+    """How often the part that had not begun was changed."""
     unsigned: dict[str, float] = field(default_factory=dict)
     """Expected readings of a reconciliation that was shown and not signed."""
     unsigned_since: int = 0
@@ -212,11 +216,16 @@ class PlantView:
                 view.stopped += body["stopped"]
             case Kind.PARAMETER_CHANGED:
                 view.parameters[body["name"]] = body["new"]
+            case Kind.BATCH_REVISED:
+                view.recipe, view.revision = body["recipe"], body["revision"]
+                view.parameters = dict(body["parameters"])
 
     def _batch(self, event: Event) -> None:
         if event.kind is Kind.BATCH_CREATED:
-            parameters = dict(event.body.get("parameters", {}))
-            self.batches[event.batch] = BatchView(event.batch, event.t, event.body, parameters=parameters)
+            body = event.body
+            self.batches[event.batch] = BatchView(
+                event.batch, event.t, body, parameters=dict(body.get("parameters", {})), recipe=body.get("recipe", {})
+            )
         view = self.batches.get(event.batch)
         if view is None:
             return

@@ -30,6 +30,20 @@ def differences(old: Recipe, new: Recipe) -> list[str]:
     ]
 
 
+def own_differences(old: Step, new: Step, above: tuple[str, str]) -> Iterator[str]:
+    """How two elements that stand for each other differ, without what is in them.
+
+    ``above`` are the units of what they are in: a unit that is inherited is told there.
+    """
+    place = new.path or "procedure"
+    yield from _values(place, _fields(old, STEP_APART), _fields(new, STEP_APART))
+    if (old.unit, new.unit) != above:
+        yield from _values(place, {"unit": old.unit}, {"unit": new.unit})
+    yield from _values(f"{place}: with", old.arguments, new.arguments, named=True)
+    yield from _parameters(f"{place}: given", old.given, new.given)
+    yield from _handlers(place, old.handlers, new.handlers)
+
+
 def _values(what: str, old: Mapping[str, object], new: Mapping[str, object], *, named: bool = False) -> Iterator[str]:
     for key in dict.fromkeys([*old, *new]):
         place = f"{what} {key}" if named else f"{what}: {key}"
@@ -55,13 +69,7 @@ def _parameters(what: str, old: Mapping[str, ParameterSpec], new: Mapping[str, P
 
 def _steps(old: Step, new: Step, above: tuple[str, str]) -> Iterator[str]:
     """Two elements that stand for each other, and what is in them; ``above`` are the units of what they are in."""
-    place = new.path or "procedure"
-    yield from _values(place, _fields(old, STEP_APART), _fields(new, STEP_APART))
-    if (old.unit, new.unit) != above:  # else it is told there
-        yield from _values(place, {"unit": old.unit}, {"unit": new.unit})
-    yield from _values(f"{place}: with", old.arguments, new.arguments, named=True)
-    yield from _parameters(f"{place}: given", old.given, new.given)
-    yield from _handlers(place, old.handlers, new.handlers)
+    yield from own_differences(old, new, above)
     before, after = {step.name: step for step in old.steps}, {step.name: step for step in new.steps}
     for name, step in before.items():
         if name not in after:
@@ -75,7 +83,7 @@ def _steps(old: Step, new: Step, above: tuple[str, str]) -> Iterator[str]:
     common = [name for name in before if name in after]
     order = [name for name in after if name in before]
     if common != order and new.level is not Level.PARALLEL:
-        yield f"{place}: the order was {', '.join(common)} and is {', '.join(order)}"
+        yield f"{new.path or 'procedure'}: the order was {', '.join(common)} and is {', '.join(order)}"
     for name in order:
         yield from _steps(before[name], after[name], (old.unit, new.unit))
 

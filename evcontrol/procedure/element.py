@@ -70,6 +70,21 @@ class Element:
         """Whether it has begun and not ended."""
         return self.state in ACTIVE
 
+    @property
+    def begun(self) -> bool:
+        """Whether it, or a decision about something in it, belongs to what was already done."""
+        return self.state is not State.IDLE or self.passes > 1 or any(one.skipped for one in self.walk())
+
+    def rebind(self, bound: BoundStep) -> None:
+        """Go on as the same element with other values; what has not begun looks at its conditions anew."""
+        self.bound = bound
+        if self.context is not None:
+            self.context.arguments = bound.arguments
+        if self.state is State.IDLE and bound.when is not None:
+            self.when = bound.when.fresh()
+        if bound.condition is not None and (self.condition is None or self.condition.names != bound.condition.names):
+            self.condition = bound.condition.fresh()
+
     def held_with(self, level: Level) -> Element:
         """The element that is held when this one must be, in a batch where holds go as far as ``level``."""
         above = self.parent

@@ -50,11 +50,20 @@ class Handlers:
         self._batch = batch
         self._board = board
         self._act = act
-        self._watches = [
-            _Watch(element, number, handler, None if handler.when is None else handler.when.fresh())
-            for element in root.walk()
-            for number, handler in enumerate(element.bound.handlers)
-        ]
+        self._watches: list[_Watch] = []
+        self.renew(root)
+
+    def renew(self, root: Element) -> None:
+        """Watch what the elements' handlers say now; what is under way for those that stay goes on."""
+        known = {(id(watch.element), watch.number): watch for watch in self._watches}
+        self._watches = []
+        for element in root.walk():
+            for number, handler in enumerate(element.bound.handlers):
+                watch = known.pop((id(element), number), None) or _Watch(element, number, handler, None)
+                if watch.condition is None or handler.when is None or watch.condition.names != handler.when.names:
+                    watch.condition = None if handler.when is None else handler.when.fresh()
+                watch.handler = handler
+                self._watches.append(watch)
 
     def evaluate(self, frozen: bool) -> None:
         """Look at everything that is watched; a stage of the supervisor, each scan."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from evcontrol.journal.events import ENGINE, Kind, Origin
@@ -15,6 +16,7 @@ from evcontrol.procedure.element import Element, tree
 from evcontrol.procedure.freeze import LONGEST_S, check_freeze
 from evcontrol.procedure.jump import Jump, plan_jump
 from evcontrol.procedure.prompts import Answer, AnswerError, Prompt, PromptBoard
+from evcontrol.procedure.revision import grow, locked
 from evcontrol.procedure.start import StartConditions, check_parent
 from evcontrol.procedure.states import AFTER_CRASH, FINAL, Command, State, after, targets
 from evcontrol.procedure.status import NOT_FOR_BATCHES, BatchInfo, ElementStatus, speed_limit, status
@@ -274,10 +276,29 @@ class BatchRun:
         self._rooms.journal.append(Kind.PARAMETER_CHANGED, origin, body, batch=self.id)
         self.control = control
         for bound in control.procedure.walk():
-            element = self._elements[bound.step.path]
-            element.bound = bound
-            if element.context is not None:
-                element.context.arguments = bound.arguments
+            self._elements[bound.step.path].rebind(bound)
+        self._supervisor.handlers.renew(self.root)
+
+    def locked(self, control: ControlRecipe) -> list[str]:
+        """What of ``control`` differs from what of this batch has begun, one line each; empty when it may go on so."""
+        return list(locked(self.root, control.procedure))
+
+    def revise(self, control: ControlRecipe, body: Mapping[str, Any], state: str, origin: Origin) -> None:
+        """Go on with another recipe, in which all that has begun is as it was; ``body`` is what the journal keeps."""
+        self._rooms.journal.append(Kind.BATCH_REVISED, origin, body, batch=self.id)
+        self.control = control
+        self.info = replace(
+            self.info, recipe_name=control.recipe.name, recipe_state=state, revision=int(body["revision"])
+        )
+        grow(self.root, control.procedure)
+        self._elements = {element.path: element for element in self.root.walk()}
+        self._set_stepping(self.stepping.single, self.stepping.breakpoints)
+        self._supervisor.handlers.renew(self.root)
+        self._supervisor.kick.set()
+
+    def _set_stepping(self, single: bool, breakpoints: Iterable[str]) -> None:
+        """A breakpoint that stood before what is not in the procedure any more is gone with it."""
+        self.stepping.set(single, [path for path in breakpoints if path in self._elements])
 
     def _still_runs(self) -> None:
         if self.ended:
@@ -305,7 +326,7 @@ class BatchRun:
         """Take up a batch that outlived its engine, as the journal tells of it: Held, or on with Stopping, Aborting."""
         supervisor, progress = self._supervisor, view.progress
         states = {path: State(state) for path, state in view.states.items()}
-        supervisor.stepping.set(view.single_step, view.breakpoints)
+        self._set_stepping(view.single_step, view.breakpoints)
         for path in view.let_go:
             supervisor.stepping.let_go(path)
         for path in view.skipped:

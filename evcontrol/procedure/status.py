@@ -15,7 +15,10 @@ NOT_FOR_BATCHES: Final = frozenset({Command.START, Command.RESET})
 
 @dataclass(frozen=True, slots=True)
 class BatchInfo:
-    """What a batch is; ``created`` in process time, UTC ns; ``recipe_state`` as it was then."""
+    """What a batch is; ``created`` in process time, UTC ns; ``recipe_state`` as it was then.
+
+    ``revision`` counts how often the part that had not begun was changed.
+    """
 
     id: str
     recipe_name: str
@@ -24,6 +27,7 @@ class BatchInfo:
     created: int
     kind: str
     recipe_state: str
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,31 @@ def test_a_live_parameter_is_changed_within_its_limits(tmp_path: Path) -> None:
     serve(tmp_path, work)
 
 
+def test_a_revision_is_shown_then_signed(tmp_path: Path) -> None:
+    new = recipe_text().replace("value: 6 DV", "value: 7 DV")
+
+    async def work(served: Served) -> None:
+        async with served.signed_on(OPERATOR) as client, served.signed_on() as boss:
+            batch = (await client.start_batch(start())).summary.batch
+            plan = await client.plan_revision(batch, new, "new.yaml")
+            assert (plan.revision, plan.changes, plan.obstacles) == (
+                1, ["parameter diavolumes: value 6 DV -> 7 DV"], [],
+            )  # fmt: skip
+            signed = (batch, new, "new.yaml", plan.shown_hash, "still salty", PASSWORD)
+            await refused(client.revise(*signed), 403, "steer")
+            await refused(boss.revise(batch, new, "new.yaml", "0" * 64, "x", PASSWORD), 409, "look at it again")
+            await refused(boss.revise(batch, new + "x: y", "new.yaml", plan.shown_hash, "x", PASSWORD), 422, "x")
+            await refused(boss.revise(*signed[:-1], "wrong password"), 403, "password")
+            view = await boss.revise(*signed)
+            assert (view.summary.revision, view.parameters["diavolumes"]) == (1, "7 DV")
+            again = await client.plan_revision(batch, new, "new.yaml")
+            assert again.obstacles == ["it runs with this very text"]
+            await refused(client.plan_revision("B-0009", new, "new.yaml"), 404, "no batch")
+        assert [event.body["subject"] for event in served.events(Kind.SIGNATURE)] == [f"revision 1 of {batch}"]
+
+    serve(tmp_path, work)
+
+
 def test_a_freeze_and_its_end(tmp_path: Path) -> None:
     async def work(served: Served) -> None:
         async with served.signed_on() as client, served.signed_on("quentin") as quentin:

@@ -14,9 +14,11 @@ from evcontrol.clock import VirtualClock, run_virtual
 from evcontrol.journal.events import Kind
 from evcontrol.journal.store import read_events
 from evcontrol.procedure.run import BatchRun
+from evcontrol.procedure.states import State
 from evcontrol.procedure.stepping import SteeringError
 from evcontrol.yaml_source import SourceError
 from tests.batch.suite import PASSWORD, RECIPE, Suite
+from tests.procedure.test_structure import recipe
 
 LIVE = RECIPE.read_text(encoding="utf-8").replace("  tmp: {value:", "  tmp: {live: yes, value:")
 
@@ -89,3 +91,20 @@ def test_a_changed_parameter_outlives_the_engine(tmp_path: Path) -> None:
         assert bound.arguments["tmp"] == pytest.approx(3.0)
 
     tell(tmp_path, story, "install")
+
+
+def test_a_handler_looks_with_the_new_value(tmp_path: Path) -> None:
+    text = recipe("- phase: wait\n  with: {time: 1 h}\n  on: [{when: tff.LT < high, do: hold}]")
+    text = text.replace("high: {value: 5 %v/v", "high: {live: yes, value: -1 %v/v")
+
+    async def main(clock: VirtualClock) -> None:
+        async with Suite(tmp_path / "data", clock) as suite:
+            run = await suite.start_batch(text)
+            await suite.scans(30)
+            assert run.state is State.RUNNING
+            await change(suite, run, "high", "50 %v/v")
+            await suite.scans(30)
+            assert run.state is State.HELD
+            assert "tff.LT < high" in run.reason
+
+    run_virtual(main)

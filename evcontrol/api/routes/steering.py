@@ -1,4 +1,4 @@
-"""Steering a batch: single-step mode, breakpoints, steps, jumps and live parameters."""
+"""Steering a batch: single-step mode, breakpoints, steps, jumps, live parameters and revisions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,19 @@ from evcontrol.access.people import AccessError
 from evcontrol.access.permission import Permission
 from evcontrol.api import views
 from evcontrol.api.desk import Desk
-from evcontrol.api.guard import Signed, TheDesk, may
+from evcontrol.api.guard import Reader, Signed, TheDesk, may
 from evcontrol.api.problem import RefusedError
 from evcontrol.api.routes.batches import Operator, known_run
 from evcontrol.api.schema import BatchView, WithReason
-from evcontrol.api.steer_schema import JumpRequest, ParameterChange, Step, SteppingChange
+from evcontrol.api.steer_schema import (
+    JumpRequest,
+    ParameterChange,
+    RevisionPlan,
+    RevisionRequest,
+    RevisionText,
+    Step,
+    SteppingChange,
+)
 
 router = APIRouter(prefix="/api")
 T = TypeVar("T")
@@ -76,6 +84,32 @@ async def change_parameter(batch: str, name: str, body: ParameterChange, signed:
     password = body.password.get_secret_value()
     change = desk.engine.steering.change_parameter(batch, name, body.value, signed.session, password, body.reason)
     await signed_by(desk, signed, change)
+    return views.batch_view(run)
+
+
+@router.post("/batches/{batch}/revision/plan", dependencies=[Reader])
+async def plan_revision(batch: str, body: RevisionText, desk: TheDesk) -> RevisionPlan:
+    """What going on with another recipe would change, and what stands against it; nothing is done."""
+    known_run(desk, batch)
+    plan = await desk.engine.revising.plan(batch, body.recipe, body.recipe_name)
+    return RevisionPlan(
+        batch=batch,
+        revision=plan.revision,
+        changes=list(plan.changes),
+        obstacles=list(plan.obstacles),
+        shown_hash=plan.shown_hash,
+    )
+
+
+@router.post("/batches/{batch}/revision")
+async def revise(batch: str, body: RevisionRequest, signed: Steerer, desk: TheDesk) -> BatchView:
+    """Have a batch go on with another recipe in what has not begun; signed with the password, given anew."""
+    run = known_run(desk, batch)
+    password = body.password.get_secret_value()
+    work = desk.engine.revising.revise(
+        batch, body.recipe, body.recipe_name, body.shown_hash, signed.session, password, body.reason
+    )
+    await signed_by(desk, signed, work)
     return views.batch_view(run)
 
 
