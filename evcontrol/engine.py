@@ -55,7 +55,7 @@ from evcontrol.plant.model import InterlockSpec, Plant
 from evcontrol.plant.sensor_checks import CheckSpec
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.run import BatchRun
-from evcontrol.procedure.states import FINAL
+from evcontrol.procedure.states import FINAL, State
 from evcontrol.quality import is_bad
 from evcontrol.yaml_source import SourceError
 
@@ -272,6 +272,7 @@ class Engine:
         self.scanner.checks.on_doubt = self._doubted
         self.scanner.overlay = self.forced.apply
         self.batches.on_change = self._batch_changed
+        self.batches.on_release = self._unit_released
         self.scanner.stages += [
             self.expiry.evaluate,
             self.gate.on_scan,
@@ -300,6 +301,7 @@ class Engine:
         for run in self.batches.active():
             self._watch_links(run, scan)
         self._watch_storage()
+        self.batches.allocation.on_scan()
         for run in self.batches.active():
             run.on_scan()
         if self._governor is not None:
@@ -463,7 +465,17 @@ class Engine:
             if f"{unit}.PHASE" in self.plant.internal:
                 self.image.set_internal(f"{unit}.PHASE", ", ".join(run.running(unit)))
             if run.ended:
-                self._spawn_once(self.gate.make_safe(unit, f"{run.id} has ended", batch=run.id), f"{unit} at rest")
+                self._spawn_once(self._at_rest(run, unit, f"{run.id} has ended"), f"{unit} at rest")
+
+    def _unit_released(self, run: BatchRun, unit: str) -> None:
+        if f"{unit}.STATE" in self.plant.internal:
+            self.image.set_internal(f"{unit}.STATE", State.COMPLETE.value)
+        self._spawn_once(self._at_rest(run, unit, f"{run.id} needs it no longer"), f"{unit} at rest")
+
+    async def _at_rest(self, run: BatchRun, unit: str, why: str) -> None:
+        """What a batch leaves is in its safe state before another batch gets it."""
+        await self.gate.make_safe(unit, why, batch=run.id)
+        self.batches.allocation.release(run.id, unit)
 
     # -- helpers -----------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from evcontrol.control.interlocks import Interlocks
 from evcontrol.history.reader import HistoryReader
 from evcontrol.journal.events import ENGINE, Kind, Origin
 from evcontrol.journal.replay import BatchView, standing
+from evcontrol.procedure.allocation import Allocation
 from evcontrol.procedure.check import ControlRecipe, bind
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.prompts import Answer
@@ -47,6 +48,8 @@ class Batches:
         self.runs: dict[str, BatchRun] = {}
         self.reconciliations: dict[str, Reconciliation] = {}
         self.on_change: Callable[[BatchRun], None] = lambda run: None
+        self.on_release: Callable[[BatchRun, str], None] = lambda run, unit: None
+        self.allocation = Allocation()
         self._starting = asyncio.Lock()
         self._outages: dict[str, _Outage] = {}
         self._rooms = rooms
@@ -185,10 +188,9 @@ class Batches:
         state = self._rooms.view.recipes.state_of(control.recipe.hash)
         if unapproved := obstacle(kind, control.recipe, state):
             raise StartRefusedError("the batch cannot start", [unapproved])
-        reasons = [
-            f"{unit} is used by {run.id}" for unit in control.units.values() for run in self.active(unit)
-        ]  # fmt: skip
-        reasons += [reason for unit in control.units.values() for reason in self._blockers(unit)]
+        units = [unit for unit in control.units.values() if unit not in control.when_needed]
+        reasons = [f"{unit} is used by {run.id}" for unit in units for run in self.active(unit)]
+        reasons += [reason for unit in units for reason in self._blockers(unit)]
         if reasons:
             raise StartRefusedError("the batch cannot start", reasons)
         batch = f"B-{len(self._rooms.view.batches) + 1:04d}"
@@ -200,15 +202,26 @@ class Batches:
             "units": dict(control.units),
             "parameters": dict(control.parameters),
         }
-        event = await self._rooms.journal.record(Kind.BATCH_CREATED, origin, body, batch=batch)
-        run = self._make(batch, body, event.t, control)
+        for unit in units:  # before anything is waited for, since a batch that runs may want one of them now
+            self.allocation.take(batch, unit)
+        started = False
+        try:
+            event = await self._rooms.journal.record(Kind.BATCH_CREATED, origin, body, batch=batch)
+            run = self._make(batch, body, event.t, control)
+            self._begin(run, origin)
+            started = True
+        finally:
+            for unit in units if not started else ():
+                self.allocation.release(batch, unit)
+        return run
+
+    def _begin(self, run: BatchRun, origin: Origin) -> None:
         try:
             run.start(origin)
         except StartRefusedError as refused:
-            del self.runs[batch]
-            self._abandon(batch, str(refused))
+            del self.runs[run.id]
+            self._abandon(run.id, str(refused))
             raise
-        return run
 
     def _abandon(self, batch: str, reason: str) -> None:
         """Put down that a batch never began."""
@@ -217,8 +230,8 @@ class Batches:
 
     def _make(self, batch: str, body: Mapping[str, Any], created: int, control: ControlRecipe) -> BatchRun:
         info = BatchInfo(batch, body["recipe"]["name"], body["product"], body["purpose"], created, *standing(body))
-        run = BatchRun(self._rooms, info, control, self._blockers, self._settle)
-        run.on_change = self.on_change
+        run = BatchRun(self._rooms, info, control, self._blockers, self._settle, self.allocation)
+        run.on_change, run.on_release = self.on_change, self.on_release
         self.runs[batch] = run
         return run
 

@@ -61,6 +61,8 @@ class Kind(StrEnum):
     BATCH_CREATED = (
         "batch.created"  # recipe {name, version, hash, text, file, state}, kind, purpose, product, units, parameters
     )
+    UNIT_ALLOCATED = "unit.allocated"  # unit; one that the batch takes when it needs it
+    UNIT_RELEASED = "unit.released"  # unit; nothing of the batch needs it any more
     STATE_CHANGED = "state.changed"  # old, new, command, reason; path "" is the procedure itself
     PARAMETER_CHANGED = "parameter.changed"  # name, old, new, unit, reason
     STEPPING_CHANGED = "stepping.changed"  # single, breakpoints: [path], reason

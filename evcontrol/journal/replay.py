@@ -101,6 +101,8 @@ class BatchView:
     """Parameters as they are now, with their units."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """The recipe as it is now: name, version, hash, text, file, and its state when it was taken."""
+    allocated: list[str] = field(default_factory=list)
+    """Units that it took when it needed them, and has not given up."""
     revision: int = 0
     """How often the part that had not begun was changed."""
     unsigned: dict[str, float] = field(default_factory=dict)
@@ -216,6 +218,10 @@ class PlantView:
                 view.stopped += body["stopped"]
             case Kind.PARAMETER_CHANGED:
                 view.parameters[body["name"]] = body["new"]
+            case Kind.UNIT_ALLOCATED:
+                view.allocated.append(body["unit"])
+            case Kind.UNIT_RELEASED:
+                view.allocated.remove(body["unit"])
             case Kind.BATCH_REVISED:
                 view.recipe, view.revision = body["recipe"], body["revision"]
                 view.parameters = dict(body["parameters"])

@@ -79,6 +79,11 @@ class ControlRecipe:
     parameters: Mapping[str, str]
     procedure: BoundStep
 
+    @property
+    def when_needed(self) -> frozenset[str]:
+        """The plant's units that the batch takes when it needs them first."""
+        return frozenset(self.units[name] for name in self.recipe.when_needed)
+
 
 def bind(
     recipe: Recipe,

@@ -10,7 +10,7 @@ from typing import Any, Final
 from evcontrol.procedure.recipe import HandlerSpec, Level, ParameterSpec, Recipe, Step
 
 # What a recipe says is read off its model, so that a key that comes to the language is never passed over.
-HEAD_APART: Final = frozenset({"units", "parameters", "procedure", "text", "hash", "document"})
+HEAD_APART: Final = frozenset({"units", "when_needed", "parameters", "procedure", "text", "hash", "document"})
 PARAMETER_APART: Final = frozenset({"name", "place"})
 STEP_APART: Final = frozenset({"name", "path", "place", "unit", "arguments", "steps", "handlers", "given"})
 HANDLER_APART: Final = frozenset({"place", "when", "alarm", "bad_quality", "timeout", "failure", "do", "go_to", "ask",
@@ -24,10 +24,18 @@ def differences(old: Recipe, new: Recipe) -> list[str]:
     """One line for each difference; none for recipes that say the same, however they are written."""
     return [
         *_values("recipe", _fields(old, HEAD_APART), _fields(new, HEAD_APART)),
-        *_values("unit", old.units, new.units, named=True),
+        *_values("unit", units_in_words(old), units_in_words(new), named=True),
         *_parameters("parameter", old.parameters, new.parameters),
         *_steps(old.procedure, new.procedure, ("", "")),
     ]
+
+
+def units_in_words(recipe: Recipe) -> dict[str, str]:
+    """What a recipe says of each of its units."""
+    return {
+        name: f"{unit_class}, allocated when needed" if name in recipe.when_needed else unit_class
+        for name, unit_class in recipe.units.items()
+    }
 
 
 def own_differences(old: Step, new: Step, above: tuple[str, str]) -> Iterator[str]:

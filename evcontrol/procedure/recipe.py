@@ -106,6 +106,8 @@ class Recipe:
     description: str
     units: Mapping[str, str]
     """The recipe's own names of units, and the class that each must have."""
+    when_needed: frozenset[str]
+    """Those of them that a batch takes when it needs them first, and not at its start."""
     parameters: Mapping[str, ParameterSpec]
     procedure: Step
     hold_level: Level
@@ -170,6 +172,7 @@ def read_recipe(text: str, file: str) -> tuple[Recipe, list[Mistake]]:
         product=section.product,
         description=section.description,
         units={name: unit.unit_class for name, unit in section.units.items()},
+        when_needed=frozenset(name for name, unit in section.units.items() if unit.allocate == "when needed"),
         parameters=parameters,
         procedure=Step(Level.PROCEDURE, "", "", ("procedure",), steps=steps, handlers=handlers),
         hold_level=Level(section.hold_level),

@@ -50,6 +50,7 @@ class UnitSection(_Section):
     """One entry of ``units:``."""
 
     unit_class: Annotated[str, Field(alias="class")]
+    allocate: Literal["at start", "when needed"] = "at start"
 
 
 class HandlerSection(_Section):

@@ -6,12 +6,12 @@ all of it may have run already; so is a choice that has chosen, but for what of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from evcontrol.expression import Condition
 from evcontrol.procedure.check import ArgumentValue, BoundStep, ControlRecipe
-from evcontrol.procedure.difference import own_differences
+from evcontrol.procedure.difference import own_differences, units_in_words
 from evcontrol.procedure.element import Element, tree
 from evcontrol.procedure.recipe import Level, Recipe
 from evcontrol.procedure.states import State
@@ -34,7 +34,7 @@ def locked_head(old: ControlRecipe, new: Recipe) -> Iterator[str]:
     for what, was, now in (
         ("product", old.recipe.product, new.product),
         ("hold_level", old.recipe.hold_level.value, new.hold_level.value),
-        ("units", _units(old.recipe.units), _units(new.units)),
+        ("units", _units(old.recipe), _units(new)),
     ):
         if was != now:
             yield f"{what}: {was} -> {now}, and that holds for the whole batch"
@@ -123,5 +123,5 @@ def _text(value: ArgumentValue) -> object:
     return value.text if isinstance(value, Condition) else value
 
 
-def _units(units: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} ({unit_class})" for name, unit_class in sorted(units.items())) or "none"
+def _units(recipe: Recipe) -> str:
+    return ", ".join(f"{name} ({said})" for name, said in sorted(units_in_words(recipe).items())) or "none"

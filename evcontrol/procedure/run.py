@@ -10,6 +10,7 @@ from typing import Any
 
 from evcontrol.journal.events import ENGINE, Kind, Origin
 from evcontrol.journal.replay import ANSWER_KEY, BatchView
+from evcontrol.procedure.allocation import Allocation, Allotment
 from evcontrol.procedure.check import ControlRecipe
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.element import Element, tree
@@ -36,14 +37,18 @@ class BatchRun:
         control: ControlRecipe,
         blockers: Callable[[str], list[str]],
         settle: Callable[[str, Origin, str], None],
+        allocation: Allocation,
     ) -> None:
         self.info = info
         self.control = control
         self.root = tree(control.procedure)
         self.on_change: Callable[[BatchRun], None] = lambda run: None
         """Called after every change of a state."""
+        self.on_release: Callable[[BatchRun, str], None] = lambda run, unit: None
+        """Called when it needs a unit no longer, which is to be made safe and released."""
         self._rooms = rooms
         self._conditions = StartConditions(info.id, blockers, settle)
+        self._allotment = Allotment(rooms, info.id, control, allocation, self._conditions)
         self._board = PromptBoard()
         self._elements = {element.path: element for element in self.root.walk()}
         self._supervisor = Supervisor(
@@ -53,6 +58,7 @@ class BatchRun:
             self._board,
             control.recipe.hold_level,
             self._conditions,
+            self._allotment,
             lambda: self.on_change(self),
         )
         self._task: asyncio.Task[None] | None = None
@@ -66,8 +72,8 @@ class BatchRun:
 
     @property
     def units(self) -> list[str]:
-        """The plant's units that it works on."""
-        return list(self.control.units.values())
+        """The plant's units that it has."""
+        return self._allotment.units
 
     @property
     def reconciliation_due(self) -> bool:
@@ -153,7 +159,7 @@ class BatchRun:
         if command in (Command.RESTART, Command.RESUME):
             check_parent(element, command)
         if command is Command.RESTART:
-            held, later = self._conditions.check_restart(element)
+            held, later = self._conditions.check_restart(element, self.units)
             self._conditions.settle(held + later, origin, reason)
         self._supervisor.command(element, command, origin, reason)
 
@@ -309,6 +315,8 @@ class BatchRun:
         if self._supervisor.work.freeze.too_long(self._rooms.clock.now()):
             self.hold(f"frozen for {LONGEST_S / 60:g} min: {self.frozen}")
         if not self.ended:
+            for unit in self._allotment.done(self.root):
+                self.on_release(self, unit)
             self._supervisor.kick.set()
 
     async def close(self) -> None:
@@ -325,6 +333,7 @@ class BatchRun:
     def restore(self, view: BatchView) -> None:
         """Take up a batch that outlived its engine, as the journal tells of it: Held, or on with Stopping, Aborting."""
         supervisor, progress = self._supervisor, view.progress
+        self._allotment.restore(view.allocated)
         states = {path: State(state) for path, state in view.states.items()}
         self._set_stepping(view.single_step, view.breakpoints)
         for path in view.let_go:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from evcontrol.journal.events import Origin
 from evcontrol.procedure.element import Element
@@ -33,8 +33,8 @@ class StartConditions:
         if reasons:
             raise StartRefusedError(what, reasons)
 
-    def check_restart(self, element: Element) -> tuple[list[str], list[str]]:
-        """The units that a restart of ``element`` takes up again at once, and those that may be used later.
+    def check_restart(self, element: Element, has: Container[str]) -> tuple[list[str], list[str]]:
+        """The units that a restart of ``element`` takes up again at once, and those of what it ``has`` for later.
 
         Of the later ones those that are not ready are left out: the phase that uses them is held when its turn comes.
         Raises StartRefusedError.
@@ -47,7 +47,7 @@ class StartConditions:
         held = {e.bound.unit for e in phases if e.state is State.HELD}
         self.check(what, sorted(held))
         later = {e.bound.unit for e in phases if e.state is State.IDLE} - held
-        return sorted(held), [unit for unit in sorted(later) if not self._blockers(unit)]
+        return sorted(held), [unit for unit in sorted(later) if unit in has and not self._blockers(unit)]
 
     def settle(self, units: Iterable[str], origin: Origin, reason: str) -> None:
         """Reset what a start resets. Raises StartRefusedError."""

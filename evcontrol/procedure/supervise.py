@@ -10,6 +10,7 @@ import structlog
 
 from evcontrol.journal.events import ENGINE, Kind, Origin
 from evcontrol.journal.store import JournalUnavailableError
+from evcontrol.procedure.allocation import Allotment
 from evcontrol.procedure.context import Rooms
 from evcontrol.procedure.element import Element
 from evcontrol.procedure.handlers import COMMANDS, Handlers, target_of
@@ -37,6 +38,7 @@ class Supervisor:
         board: PromptBoard,
         hold_level: Level,
         conditions: StartConditions,
+        allotment: Allotment,
         changed: Callable[[], None],
     ) -> None:
         self.kick = asyncio.Event()
@@ -50,6 +52,7 @@ class Supervisor:
         self._root = root
         self._hold_level = hold_level
         self._conditions = conditions
+        self._allotment = allotment
         self._changed = changed
         self.structure = Structure(
             rooms,
@@ -186,6 +189,13 @@ class Supervisor:
                 return False
         if stands := "the batch is frozen" if self.work.freeze.frozen else self.stepping.stops(child):
             child.waiting = stands
+            return False
+        try:
+            child.waiting = self._allotment.claim(child.bound.unit, self._root)
+        except StartRefusedError as refused:
+            self.hold(str(refused), at=[child.parent or child])
+            return True
+        if child.waiting:
             return False
         self.stepping.began(child.path)
         child.waiting = ""
