@@ -136,8 +136,11 @@ class StartDialog(QDialog):
 
     def _add_field(self, name: str, spec: dict[str, Any]) -> None:
         row = self._grid.rowCount()
-        value = str(spec.get("value", ""))
+        value, base = str(spec.get("value", "")), str(spec.get("scale_by") or "")
+        if base:  # left empty it follows the other one, as the engine works out
+            value, hint = "", f"{value}, scaled by {base}"
         field = QLineEdit(value)
+        field.setPlaceholderText(hint if base else "")
         field.setObjectName(f"start.parameter.{name}")
         field.setMinimumWidth(140)
         limits = [str(spec[end]) for end in ("low", "high") if end in spec]

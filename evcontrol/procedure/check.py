@@ -14,6 +14,7 @@ from evcontrol.procedure import conflicts
 from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, UnknownPhaseError, phase_type, phase_types
 from evcontrol.procedure.recipe import GO_TO, HandlerSpec, Level, Recipe, Step, read_recipe
 from evcontrol.procedure.recipe_file import MOST_PASSES
+from evcontrol.procedure.scaling import scaled, scaling_mistakes
 from evcontrol.quality import GOOD
 from evcontrol.units import UnitError, parse_quantity
 from evcontrol.yaml_source import Mistake, SourceError, nearest
@@ -169,9 +170,12 @@ class _Binder:
             if name not in self._recipe.parameters:
                 what = f"the recipe has no parameter {name!r}{nearest(name, self._recipe.parameters)}"
                 self._wrong(("parameters",), what)
+        for place, what in scaling_mistakes(self._recipe):
+            self._wrong(place, what)
         texts = {}
         for name, spec in self._recipe.parameters.items():
-            text = self._given.get(name, spec.value)
+            text = self._given[name] if name in self._given else scaled(spec, self._recipe, self._given)
+            said = text if name in self._given or text == spec.value else f"{text} (scaled by {spec.scale_by})"
             with self._at(spec.place):
                 written = parse_quantity(spec.value)
                 value = parse_quantity(text, like=written.unit)
@@ -180,7 +184,7 @@ class _Binder:
                         continue
                     bound = parse_quantity(limit).to(value.unit)
                     if (value.value < bound) if beyond == "below" else (value.value > bound):
-                        self._wrong(spec.place, f"parameter {name}: {text} is {beyond} its limit {limit}")
+                        self._wrong(spec.place, f"parameter {name}: {said} is {beyond} its limit {limit}")
                 self._values[name] = Reading(value.value, GOOD)
                 self._scope[name] = Symbol(name, value.unit.text)
                 texts[name] = text

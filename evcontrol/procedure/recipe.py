@@ -42,6 +42,8 @@ class ParameterSpec:
     place: Place
     live: bool = False
     """Whether it may be changed while a batch runs."""
+    scale_by: str = ""
+    """The parameter that it is in proportion to; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +160,18 @@ def read_recipe(text: str, file: str) -> tuple[Recipe, list[Mistake]]:
     for step in steps:
         if step.level is Level.OPERATION:
             mistakes.append(document.mistake(step.place, f"operation {step.name!r} stands outside a unit_procedure"))
+    for operation, written in section.operations.items():
+        for key, p in written.parameters.items():
+            if p.scale_by:
+                place = ("operations", operation, "parameters", key, "scale_by")
+                mistakes.append(document.mistake(place, "only a parameter of the whole recipe can be scaled: give this "
+                                "one a value that follows, where the operation is used"))  # fmt: skip
     for name in section.operations.keys() - builder.used:
         mistakes.append(document.mistake(("operations", name), f"operation {name!r} is never used"))
     if not steps:
         mistakes.append(document.mistake(("procedure",), "the procedure has no steps"))
     parameters = {
-        name: ParameterSpec(name, p.value, p.low, p.high, p.description, ("parameters", name), p.live)
+        name: ParameterSpec(name, p.value, p.low, p.high, p.description, ("parameters", name), p.live, p.scale_by or "")
         for name, p in section.parameters.items()
     }
     recipe = Recipe(

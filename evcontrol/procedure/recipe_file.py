@@ -44,6 +44,7 @@ class ParameterSection(_Section):
     high: Measure | None = None
     description: str = ""
     live: bool = False
+    scale_by: Name | None = None
 
 
 class UnitSection(_Section):

@@ -189,6 +189,27 @@ def test_a_recipe_that_is_wrong_is_refused_with_its_line_and_nothing_is_started(
     dialog.reject()
 
 
+def test_a_parameter_that_follows_another_one_is_left_to_it(person: Person, tmp_path: Path) -> None:
+    person.sign_on()
+    path = tmp_path / "scaled.yaml"
+    scaled = "\n  vials: {value: 20 mL, scale_by: volume}\nprocedure:"
+    path.write_text(QUESTIONS.replace("\nprocedure:", scaled), encoding="utf-8")
+    person.go_to("batch")
+    person.click(person.console.batches.start)
+    dialog = person.widget(StartDialog, "start")
+    dialog.file.setText(str(path))
+    field = dialog.findChild(QLineEdit, "start.parameter.vials")
+    assert (field.text(), field.placeholderText()) == ("", "20 mL, scaled by volume")
+    dialog.findChild(QLineEdit, "start.parameter.volume").setText("2 mL")
+    person.type(dialog.purpose, "a test")
+    person.click(dialog.ok)
+    person.until(lambda: any(one.summary.state == "Running" for one in person.picture.batches.values()))
+    (batch,) = [one for one in person.picture.batches.values() if one.summary.state == "Running"]
+    person.name = batch.summary.batch
+    assert batch.parameters == {"volume": "2 mL", "vials": "40 mL"}
+    end(person)
+
+
 def test_each_role_is_offered_what_it_may_do(person: Person) -> None:
     person.sign_on("quentin")
     person.go_to("batch")
