@@ -11,6 +11,7 @@ from evcontrol.acquisition.image import constant_name
 from evcontrol.expression import Condition, ExpressionError, Reading, Symbol, compile_condition, compile_value
 from evcontrol.plant.model import OnSilence, Plant
 from evcontrol.procedure import conflicts
+from evcontrol.procedure.hazards import unhandled
 from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, UnknownPhaseError, phase_type, phase_types
 from evcontrol.procedure.recipe import GO_TO, HandlerSpec, Level, Recipe, Step, read_recipe
 from evcontrol.procedure.recipe_file import MOST_PASSES
@@ -103,15 +104,19 @@ def bind(
 
 
 def mistakes_of(text: str, file: str, plant: Plant) -> list[Mistake]:
-    """Every mistake of a recipe on a plant, in its structure and in what it says, in the order of the file."""
+    """Every mistake of a recipe on a plant, in its structure and in what it says, in the order of the file.
+
+    That hazardous phases are handled is asked here only: a batch that outlived its engine is bound again in any case.
+    """
     try:
         recipe, found = read_recipe(text, file)
     except SourceError as error:
         return error.mistakes
+    found = [*found, *(recipe.document.mistake(place, what) for place, what in unhandled(recipe))]
     try:
         bind(recipe, plant)
     except SourceError as error:
-        found = [*found, *error.mistakes]
+        found += error.mistakes
     return SourceError(found).mistakes
 
 

@@ -76,7 +76,7 @@ class Handlers:
             now = self._holds(watch, frozen)
             if now and not watch.fired:
                 watch.fired = True
-                self._fire(watch, watch.handler.text)
+                self._fire(watch, f"{watch.element.path or 'the procedure'}: {watch.handler.text}")
             elif not now:
                 watch.fired = False
 
@@ -130,9 +130,8 @@ class Handlers:
             watch.asking.cancel()
             watch.asking, watch.fired = None, False
 
-    def _fire(self, watch: _Watch, why: str) -> None:
+    def _fire(self, watch: _Watch, reason: str) -> None:
         handler, path = watch.handler, watch.element.path or "the procedure"
-        reason = f"{path}: {why}"
         if not handler.ask:
             self._act(watch.element, handler.action, reason)
         elif watch.asking is None or watch.asking.done():

@@ -32,6 +32,7 @@ TEXT = """recipe: Load
 version: 1.0.0
 product: EV
 units: {tff: {class: tff}}
+on: [{failure: yes, do: hold}]
 procedure:
   - unit_procedure: short
     unit: tff
@@ -125,7 +126,7 @@ def test_who_handed_it_in_cannot_approve_it_and_a_wrong_password_approves_nothin
 
 def test_a_recipe_with_mistakes_is_not_handed_in(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
-        with pytest.raises(SourceError, match=r"load\.yaml:10:"):
+        with pytest.raises(SourceError, match=r"load\.yaml:11:"):
             await desk.submit(TEXT.replace("200 g", "200 psi"))
         assert list(desk.view.recipes) == []
 

@@ -92,7 +92,7 @@ def test_a_recipe_does_not_differ_from_itself_and_nobody_misses_a_change(name: s
     own = recipe(text)
     assert differences(own, recipe(f"# a remark\n{text}")) == []
     seen = 0
-    for _ in range(60):
+    for _ in range(120):
         changed = tokens(text, chance)
         try:
             other = recipe(changed)
