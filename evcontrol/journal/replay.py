@@ -88,6 +88,8 @@ class BatchView:
     states: dict[str, str] = field(default_factory=dict)
     progress: dict[str, dict[str, Any]] = field(default_factory=dict)
     results: list[tuple[str, str, Any, str]] = field(default_factory=list)
+    latest: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """The last value of each result, by path and name."""
     last_t: int = 0
     single_step: bool = False
     breakpoints: list[str] = field(default_factory=list)
@@ -251,6 +253,7 @@ class PlantView:
                 progress[ANSWER_KEY + body["key"]] = body["value"]
             case Kind.PHASE_RESULT:
                 view.results.append((event.path, body["name"], body["value"], body["unit"]))
+                view.latest[event.path, body["name"]] = body["value"]
             case Kind.RECONCILIATION_SHOWN:
                 view.unsigned, view.unsigned_since = dict(body["tags"]), body.get("since", 0)
             case Kind.SIGNATURE if not event.path and "reconciliation" in body["subject"]:

@@ -14,7 +14,7 @@ from evcontrol.phases import culture
 from evcontrol.phases.cells import HOUR_NS
 from evcontrol.phases.stimulate import COUNT_AGE, MIN_VIABILITY, check_viability
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext
-from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
 
 LEAST_OF_CARRIER = 2.0 / 3.0
 """Eddies smaller than this share of a carrier's diameter harm cells on it, unless the geometry is qualified for it."""
@@ -67,6 +67,12 @@ class Agitate(Phase):
         ),
         MIN_VIABILITY,
         COUNT_AGE,
+    )
+    results = (
+        Result("speed", "speed", "rpm"),
+        Result("eddies", "smallest eddies", "um"),
+        Result("tip_speed", "tip speed", "m/s"),
+        Result("time_at_speed", "time at speed", "h"),
     )
 
     async def running(self) -> None:

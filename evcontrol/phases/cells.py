@@ -10,7 +10,7 @@ from evcontrol.clock import NS
 from evcontrol.journal.events import Kind
 from evcontrol.phases import culture
 from evcontrol.procedure.context import PhaseContext
-from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
 from evcontrol.procedure.prompts import PromptKind
 from evcontrol.quality import is_bad
 
@@ -36,6 +36,7 @@ class Inoculate(Phase):
         Argument("most", ArgumentKind.NUMBER, "most viable cells", "cell", "1e10 cell", 0.0),
         Argument("min_viability", ArgumentKind.NUMBER, "lowest share of living cells", "", "0.8", 0.0, 1.0),
     )
+    results = (Result("viable_cells", "viable cells", "cell"),)
 
     async def running(self) -> None:
         """Ask for lot, count and viability, then for the deed."""
@@ -72,6 +73,7 @@ class Expand(Phase):
         Argument("time", ArgumentKind.NUMBER, "longest time", "h", low=0.1, high=1000.0),
         Argument("until", ArgumentKind.CONDITION, "end before that", default=""),
     )
+    results = (Result("glucose", "glucose", "mM"),)
 
     async def running(self) -> None:
         """Keep the regime and wait."""

@@ -11,7 +11,7 @@ from evcontrol.clock import NS
 from evcontrol.journal.events import Kind
 from evcontrol.phases import culture, dosing
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext
-from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
 from evcontrol.procedure.prompts import PromptKind
 
 PUMP: Final = dosing.Pump("CLAR_SP", "FT_CLAR", "FQ_CLAR", "FQ_CLAR_STOP")
@@ -35,6 +35,10 @@ class Clarify(Phase):
         Argument("bubble_point", ArgumentKind.NUMBER, "lowest bubble point of a whole filter", "psig", "50 psig", 1.0),
         Argument("max_pressure", ArgumentKind.NUMBER, "pressure before the filter that holds", "psig", "25 psig", 1.0),
         Argument("leave", ArgumentKind.NUMBER, "what stays in the collection container", "mL", "10 mL", 0.0),
+    )
+    results = (
+        Result("clarified", "clarified", "g"),
+        Result("from_pool", "from the pool", "g"),
     )
 
     async def running(self) -> None:

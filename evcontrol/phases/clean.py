@@ -8,7 +8,7 @@ from evcontrol.journal.events import Kind
 from evcontrol.phases import circuit
 from evcontrol.phases.flush import CROSS_FLOW, DRAIN_FLOW, FILL_FLOW, FILTRATION_ACTUATORS, FILTRATION_TAGS, TMP, VOLUME
 from evcontrol.phases.permeability import measure_nwp
-from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
 
 WORK_STEP_S = 30.0
 
@@ -34,6 +34,10 @@ class Clean(Phase):
         DRAIN_FLOW,
         Argument("accept", ArgumentKind.NUMBER, "share of the new membrane's permeability to be clean", "", "0.8"),
         Argument("reject", ArgumentKind.NUMBER, "share below which the module is rejected", "", "0.7"),
+    )
+    results = (
+        Result("nwp", "NWP", "LMH/bar"),
+        Result("nwp_of_new", "NWP of new"),
     )
 
     async def running(self) -> None:

@@ -11,7 +11,7 @@ from evcontrol.phases import circuit, dosing, permeate_vessel, weights
 from evcontrol.phases.flush import CROSS_FLOW, FILTRATION_ACTUATORS, FILTRATION_TAGS, TMP
 from evcontrol.phases.water import density
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext
-from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
 
 FILL_S = 6.0
 """Time in which the circuit fills and the weights come to rest."""
@@ -34,6 +34,10 @@ class Load(Phase):
     arguments = (
         Argument("mass", ArgumentKind.NUMBER, "mass of feed", "g", low=50.0),
         Argument("flow", ArgumentKind.NUMBER, "flow of the transfer pump", "mL/min", "800 mL/min", 1.0, 1000.0),
+    )
+    results = (
+        Result("feed", "feed", "g"),
+        Result("feed_by_totaliser", "feed by totaliser", "mL"),
     )
 
     async def running(self) -> None:
@@ -64,6 +68,12 @@ class Concentrate(Phase):
         CROSS_FLOW,
         TMP,
         permeate_vessel.FULL,
+    )
+
+    results = (
+        Result("vcf", "VCF", "x"),
+        Result("retentate", "retentate", "g"),
+        Result("permeate", "permeate", "g"),
     )
 
     @classmethod
@@ -129,6 +139,12 @@ class Diafilter(Phase):
         CROSS_FLOW,
         TMP,
         permeate_vessel.FULL,
+    )
+    results = (
+        Result("diavolumes", "diavolumes", "DV"),
+        Result("permeate", "permeate", "g"),
+        Result("buffer", "buffer", "mL"),
+        Result("conductivity", "conductivity", "mS/cm"),
     )
 
     async def running(self) -> None:

@@ -9,7 +9,7 @@ from evcontrol.phases import cells, culture
 from evcontrol.phases.cells import HOUR_NS
 from evcontrol.phases.exchange import BAGS, EXCHANGED, FLOW, exchange, pool, pooled, take
 from evcontrol.procedure.context import HoldRequiredError
-from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
 from evcontrol.procedure.prompts import PromptKind
 
 COLLECTION_TAGS = (*culture.TAGS, *culture.LIQUIDS, *BAGS.values(), "WT_POOL", "POOL", "POOL_EMPTY", "COLLECTIONS")
@@ -33,6 +33,13 @@ class Condition(Phase):
         EXCHANGED,
         FLOW,
         Argument("band", ArgumentKind.NUMBER, "O2 band that counts as kept", "%O2", "0.7 %O2", 0.05, 5.0),
+    )
+    results = (
+        Result("time", "time", "h"),
+        Result("time_in_band", "time in the O2 band", "h"),
+        Result("shear_dose", "shear dose", "dyn.h/cm2"),
+        Result("collected", "collected", "g"),
+        Result("pool", "pool", "g"),
     )
 
     async def running(self) -> None:
@@ -93,6 +100,10 @@ class Harvest(Phase):
             choices=("counted", "estimated", "none"),
         ),
     )  # fmt: skip
+    results = (
+        Result("collected", "collected", "g"),
+        Result("pool", "pool", "g"),
+    )
 
     async def running(self) -> None:
         """Pump out, ask, switch off."""

@@ -9,7 +9,7 @@ from evcontrol.phases import culture, dosing
 from evcontrol.phases.culture import HARVEST, MEDIUM
 from evcontrol.phases.water import density
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext
-from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
 from evcontrol.procedure.prompts import PromptKind
 
 REST_S: Final = 20.0
@@ -39,6 +39,7 @@ class WashOut(Phase):
         Argument("times", ArgumentKind.NUMBER, "number of exchanges", low=1.0, high=20.0),
         FLOW,
     )
+    results = (Result("old_medium_left", "old medium left"),)
 
     async def running(self) -> None:
         """Exchange as often as asked; what was done before a hold is not done twice."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from evcontrol.journal.events import Kind
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext
-from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
 from evcontrol.procedure.prompts import PromptKind
 
 MAX_MASS_G: Final = 20000.0
@@ -22,6 +22,7 @@ class Formulate(Phase):
         Argument("buffer", ArgumentKind.TEXT, "the formulation buffer, such as 'PBS with 0.2 % trehalose'"),
         Argument("volume", ArgumentKind.NUMBER, "volume of buffer to be added", "mL", low=0.0, high=10000.0),
     )
+    results = (Result("formulated", "formulated", "g"),)
 
     async def running(self) -> None:
         """Ask for lot and container, for the deed, and for the mass."""
@@ -50,6 +51,7 @@ class SterileFilter(Phase):
     """
 
     arguments = (LEAST_BUBBLE_POINT,)
+    results = (Result("filtered", "filtered", "g"),)
 
     async def running(self) -> None:
         """Test, filter, test, weigh."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 from evcontrol.journal.events import Kind
 from evcontrol.phases import circuit
 from evcontrol.phases.permeability import measure_nwp
-from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
 
 VOLUME = Argument("volume", ArgumentKind.NUMBER, "volume put into the vessel", "mL", low=100.0)
 FILL_FLOW = Argument("fill_flow", ArgumentKind.NUMBER, "flow of the transfer pump", "mL/min", "800 mL/min", 1.0, 1000.0)
@@ -38,6 +38,7 @@ class Flush(Phase):
         DRAIN_FLOW,
         Argument("min_nwp", ArgumentKind.NUMBER, "lowest water permeability to go on with", "LMH/bar", "50 LMH/bar"),
     )
+    results = (Result("nwp", "NWP", "LMH/bar"),)
 
     async def running(self) -> None:
         """Fill, filter, measure, drain."""
@@ -88,6 +89,7 @@ class Equilibrate(Phase):
         FILL_FLOW,
         DRAIN_FLOW,
     )
+    results = (Result("conductivity", "conductivity", "mS/cm"),)
 
     async def running(self) -> None:
         """Fill, filter, drain."""

@@ -10,7 +10,7 @@ from evcontrol.journal.replay import ModuleView
 from evcontrol.phases import circuit
 from evcontrol.plant.model import ModuleSpec
 from evcontrol.procedure.context import HoldRequiredError
-from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
 from evcontrol.procedure.prompts import PromptKind
 from evcontrol.yaml_source import nearest
 
@@ -30,6 +30,7 @@ class InstallMembrane(Phase):
         Argument("max_permeate", ArgumentKind.NUMBER, "heaviest permeate vessel to begin with", "g", "500 g", low=0.0),
         Argument("to_clean", ArgumentKind.FLAG, "whether a used module may be installed, to be cleaned", "", "no"),
     )
+    results = (Result("permeate", "permeate at start", "g"),)
 
     async def running(self) -> None:
         """Scan, check, record."""

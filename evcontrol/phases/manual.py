@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
 from evcontrol.procedure.prompts import PromptKind
 from evcontrol.units import UnitError, parse
 
@@ -19,10 +19,15 @@ class PromptPhase(Phase):
         Argument("choices", ArgumentKind.TEXT, "choices, separated by commas", default=""),
     )
 
+    @classmethod
+    def results_of(cls, arguments: Mapping[str, str]) -> tuple[Result, ...]:
+        """The choice, where there is one."""
+        choices = _listed(arguments.get("choices", ""))
+        return (Result("choice", "choice", labels=choices),) if choices else ()
+
     async def running(self) -> None:
         """Ask, and put the choice down."""
-        listed = self.context.arguments["choices"]
-        choices = tuple(choice.strip() for choice in listed.split(",")) if listed else ()
+        choices = _listed(str(self.context.arguments["choices"] or ""))
         kind = PromptKind.CHOICE if choices else PromptKind.CONFIRM
         answer = await self.context.ask("answer", kind, str(self.context.arguments["text"]), choices=choices)
         if choices:
@@ -52,6 +57,12 @@ class EntryPhase(Phase):
             return f"low and high are numbers ({error})"
         return "" if limits == sorted(limits) else "low is above high"
 
+    @classmethod
+    def results_of(cls, arguments: Mapping[str, str]) -> tuple[Result, ...]:
+        """The value, where it is a number."""
+        name, unit = arguments.get("name", ""), arguments.get("unit", "")
+        return (Result("value", name, unit),) if name and _is_unit(unit) else ()
+
     async def running(self) -> None:
         """Ask, and put the value down."""
         arguments = self.context.arguments
@@ -67,3 +78,14 @@ class EntryPhase(Phase):
         )
         value = str(answer) if not unit else float(answer)
         await self.context.result(str(arguments["name"]), value, unit or "")
+
+
+def _listed(choices: str) -> tuple[str, ...]:
+    return tuple(choice.strip() for choice in choices.split(",")) if choices else ()
+
+
+def _is_unit(text: str) -> bool:
+    try:
+        return bool(parse(text).text)
+    except UnitError:
+        return False

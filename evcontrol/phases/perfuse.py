@@ -10,7 +10,7 @@ from evcontrol.phases import cells, culture
 from evcontrol.phases.cells import HOUR_NS
 from evcontrol.phases.condition import COLLECTION_TAGS, collected
 from evcontrol.phases.exchange import FLOW, POOL, exchange, pool
-from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
 
 
 class Perfuse(Phase):
@@ -35,6 +35,12 @@ class Perfuse(Phase):
         ),
         FLOW,
         Argument("band", ArgumentKind.NUMBER, "O2 band that counts as kept", "%O2", "0.7 %O2", 0.05, 5.0),
+    )
+
+    results = (
+        Result("perfused", "perfused", "g"),
+        Result("time_in_band", "time in the O2 band", "h"),
+        Result("shear_dose", "shear dose", "dyn.h/cm2"),
     )
 
     @classmethod

@@ -9,7 +9,7 @@ from evcontrol.journal.events import Kind
 from evcontrol.phases import circuit
 from evcontrol.phases.permeability import PSI_PER_BAR
 from evcontrol.procedure.context import HoldRequiredError
-from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
 from evcontrol.procedure.prompts import PromptKind
 
 MEAN_S = 5.0
@@ -32,6 +32,7 @@ class PressureHold(Phase):
         Argument("time", ArgumentKind.NUMBER, "time of the test", "s", "300 s", 30.0, 3600.0),
         Argument("max_decay", ArgumentKind.NUMBER, "greatest share that may be lost", "", "0.1", 0.001, 0.9),
     )
+    results = (Result("decay", "pressure decay"),)
 
     async def running(self) -> None:
         """Shut, have it pressed, watch, let out, judge."""

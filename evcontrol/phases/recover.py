@@ -9,7 +9,7 @@ from evcontrol.phases import circuit
 from evcontrol.phases.concentrate import total_g
 from evcontrol.phases.flush import FILTRATION_ACTUATORS, FILTRATION_TAGS
 from evcontrol.phases.water import density
-from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
 from evcontrol.procedure.prompts import PromptKind
 
 
@@ -27,6 +27,10 @@ class Recover(Phase):
             "flow", ArgumentKind.NUMBER, "flow at which the product is pumped out", "mL/min", low=20.0, high=1500.0
         ),
         Argument("rinse", ArgumentKind.NUMBER, "volume of buffer that rinses the circuit", "mL", low=0.0, high=500.0),
+    )
+    results = (
+        Result("product", "product, by balance and hold-up", "g"),
+        Result("left", "left in the circuit", "g"),
     )
 
     async def running(self) -> None:

@@ -9,7 +9,7 @@ from evcontrol.phases import circuit, culture
 from evcontrol.phases.exchange import REST_S
 from evcontrol.phases.water import density
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext
-from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
 from evcontrol.procedure.prompts import PromptKind
 
 WHAT: Final = Argument("of", ArgumentKind.TEXT, "what is sampled, as the label says")
@@ -39,6 +39,7 @@ class SampleRetentate(Phase):
     tags: ClassVar = ("WT_RET", "TT", "CONTENT")
     max_speed = 30.0
     arguments = (WHAT, VOLUME)
+    results = (Result("sampled", "sampled", "g"),)
 
     async def running(self) -> None:
         """Weigh before and after, ask for the label, put down."""
@@ -54,6 +55,7 @@ class SampleCulture(Phase):
     actuators: ClassVar = culture.ACTUATORS
     max_speed = culture.TRANSFER_SPEED
     arguments = (WHAT, VOLUME)
+    results = (Result("sampled", "sampled", "g"),)
 
     async def running(self) -> None:
         """Keep the cells, weigh before and after, ask for the label, put down."""

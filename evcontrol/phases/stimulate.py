@@ -8,7 +8,7 @@ from evcontrol.clock import NS
 from evcontrol.phases import culture
 from evcontrol.phases.cells import HOUR_NS
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext
-from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
 from evcontrol.procedure.prompts import PromptKind
 from evcontrol.quality import is_bad
 
@@ -27,6 +27,10 @@ class Hypoxia(Phase):
         Argument("ramp", ArgumentKind.NUMBER, "rate of the change", "%O2/h", "10 %O2/h", 0.1, 100.0),
         Argument("tolerance", ArgumentKind.NUMBER, "how near counts as reached", "%O2", "0.3 %O2", 0.05, 2.0),
         Argument("within", ArgumentKind.NUMBER, "longest time beyond the ramp", "h", "4 h", 0.1, 48.0),
+    )
+    results = (
+        Result("oxygen", "oxygen", "%O2"),
+        Result("time_to_reach", "time to reach it", "min"),
     )
 
     async def running(self) -> None:
@@ -73,6 +77,7 @@ class Shear(Phase):
         MIN_VIABILITY,
         COUNT_AGE,
     )
+    results = (Result("shear", "shear", "dyn/cm2"),)
 
     async def running(self) -> None:
         """Look at the viability, then raise the flow."""

@@ -11,7 +11,7 @@ from evcontrol.phases import culture, dosing
 from evcontrol.phases.culture import MEDIUM
 from evcontrol.phases.exchange import BAGS, FLOW
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext
-from evcontrol.procedure.phase import Argument, ArgumentKind, Phase
+from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
 from evcontrol.procedure.prompts import PromptKind
 
 EMPTY_G = 20.0
@@ -36,6 +36,11 @@ class Prepare(Phase):
         Argument("recirculation", ArgumentKind.NUMBER, "recirculation", "mL/min", "20 mL/min", 0.0, 400.0),
         FLOW,
         Argument("within", ArgumentKind.NUMBER, "longest time until all is in control", "h", "6 h", 0.1, 48.0),
+    )
+    results = (
+        Result("medium", "expansion medium", "g"),
+        Result("temperature", "temperature", "degC"),
+        Result("ph", "pH", "pH"),
     )
 
     async def running(self) -> None:

@@ -15,6 +15,8 @@ from evcontrol.procedure.hazards import unhandled
 from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, UnknownPhaseError, phase_type, phase_types
 from evcontrol.procedure.recipe import GO_TO, HandlerSpec, Level, Recipe, Step, read_recipe
 from evcontrol.procedure.recipe_file import MOST_PASSES
+from evcontrol.procedure.results import PREFIX as RESULT
+from evcontrol.procedure.results import ResultScope
 from evcontrol.procedure.scaling import scaled, scaling_mistakes
 from evcontrol.quality import GOOD
 from evcontrol.units import UnitError, parse_quantity
@@ -140,6 +142,7 @@ class _Binder:
         self._values: dict[str, Reading] = {}
         self._scope: dict[str, Symbol] = {}
         self._tags: dict[str, Symbol] = {}
+        self._results = ResultScope(recipe.procedure)
         self._repeats = 1
         """How often what is looked at is repeated by the loops that it stands in."""
 
@@ -199,9 +202,12 @@ class _Binder:
         unit = self._unit_of(step)
         if step.level is Level.PARALLEL:
             self._share_no_unit(step)
-        when = self._condition((*step.place, "when"), step.when) if step.when else None
+        when = self._condition((*step.place, "when"), step.when, of=step) if step.when else None
         key = "until" if step.level is Level.LOOP else "if"
-        condition = self._condition((*step.place, key), step.condition) if step.condition else None
+        inside = step.level is Level.LOOP
+        condition = None
+        if step.condition:
+            condition = self._condition((*step.place, key), step.condition, of=step, inside=inside)
         if step.condition and step.level is not Level.LOOP and (late := conflicts.needs_time(step.condition)):
             self._wrong((*step.place, key), f"a choice is decided in one moment: {late} cannot be true then")
         outer = dict(self._values), dict(self._scope)
@@ -260,7 +266,7 @@ class _Binder:
         place = spec.place
         when, alarm, timeout_s = None, "", 0.0
         if spec.when:
-            when, text = self._condition((*place, "when"), spec.when), spec.when
+            when, text = self._condition((*place, "when"), spec.when, of=step, inside=True), spec.when
         elif spec.bad_quality:
             text = f"{_BAD}{spec.bad_quality})"
             when = self._condition((*place, "bad_quality"), text, -len(_BAD))
@@ -411,14 +417,22 @@ class _Binder:
             return number
         return None
 
-    def _condition(self, place: Place, text: str, aside: int = 0) -> Condition | None:
-        """A condition; ``aside`` are the columns by which it begins before what the file says."""
+    def _condition(
+        self, place: Place, text: str, aside: int = 0, of: Step | None = None, inside: bool = False
+    ) -> Condition | None:
+        """A condition, ``of`` an element whose phases' results it may read.
+
+        ``aside`` are the columns by which it begins before what the file says.
+        """
         line, column = self._recipe.document.place(place)
         with self._at(place):
             constants = {name: Symbol(constant_name(self._values[name].value), s.unit) for name, s in
                          self._scope.items()}  # fmt: skip
-            condition = compile_condition(text, constants | self._tags, line=line, column=column + aside)
-            if condition.names.isdisjoint(symbol.name for symbol in self._tags.values()):
+            results = self._results.symbols(of, inside) if of is not None and RESULT in text else {}
+            scope = constants | self._tags | results
+            condition = compile_condition(text, scope, line=line, column=column + aside)
+            changing = (symbol.name for symbol in (*self._tags.values(), *results.values()))
+            if condition.names.isdisjoint(changing):
                 if place[-1] != "if":
                     self._wrong(place, "this condition reads no tag of a unit: what it says never changes")
                 elif not condition.names:

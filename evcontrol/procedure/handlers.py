@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from evcontrol.clock import NS
-from evcontrol.expression import Condition
+from evcontrol.expression import Condition, Resolve
 from evcontrol.journal.events import ENGINE, Kind
 from evcontrol.procedure.check import BoundHandler
 from evcontrol.procedure.context import Rooms
@@ -45,8 +45,9 @@ class _Watch:
 class Handlers:
     """The handlers of one batch; ``act`` is the supervisor's."""
 
-    def __init__(self, rooms: Rooms, batch: str, root: Element, board: PromptBoard, act: Act) -> None:
+    def __init__(self, rooms: Rooms, batch: str, root: Element, board: PromptBoard, resolve: Resolve, act: Act) -> None:
         self._rooms = rooms
+        self._resolve = resolve
         self._batch = batch
         self._board = board
         self._act = act
@@ -104,7 +105,7 @@ class Handlers:
         handler, now = watch.handler, self._rooms.clock.now()
         if watch.condition is not None:
             # What is not known is not so: a handler for that asks for bad_quality.
-            return bool(watch.condition.update(self._rooms.image.reading, now))
+            return bool(watch.condition.update(self._resolve, now))
         if handler.alarm:
             return self._rooms.alarm_active(handler.alarm)
         return self._ran(watch, now, frozen) >= handler.timeout_s * NS

@@ -41,6 +41,19 @@ class Argument:
     choices: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Something that a phase finds and that conditions of a recipe may read, as ``result.STEP.NAME``.
+
+    ``key`` is how the record calls it, ``unit`` that of the number; a text is one of the ``labels``.
+    """
+
+    name: str
+    key: str
+    unit: str = ""
+    labels: tuple[str, ...] = ()
+
+
 class Phase:
     """Base of all phases.
 
@@ -50,6 +63,8 @@ class Phase:
     """
 
     arguments: ClassVar[tuple[Argument, ...]] = ()
+    results: ClassVar[tuple[Result, ...]] = ()
+    """What it finds each time that it is completed, and conditions may read."""
     unit_class: ClassVar[str] = ""
     """Class of the unit that it runs on; empty for manual work without a unit."""
     tags: ClassVar[tuple[str, ...]] = ()
@@ -80,6 +95,11 @@ class Phase:
     def misfit(cls, arguments: Mapping[str, object]) -> str:
         """Why these arguments do not fit each other, in words; empty when they do."""
         return ""
+
+    @classmethod
+    def results_of(cls, arguments: Mapping[str, str]) -> tuple[Result, ...]:
+        """What it finds with these arguments, as the recipe writes them."""
+        return cls.results
 
     async def running(self) -> None:
         """Do the phase's work; returning completes it."""

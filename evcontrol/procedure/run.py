@@ -17,6 +17,7 @@ from evcontrol.procedure.element import Element, tree
 from evcontrol.procedure.freeze import LONGEST_S, check_freeze
 from evcontrol.procedure.jump import Jump, plan_jump
 from evcontrol.procedure.prompts import Answer, AnswerError, Prompt, PromptBoard
+from evcontrol.procedure.results import BatchResults
 from evcontrol.procedure.revision import grow, locked
 from evcontrol.procedure.start import StartConditions, check_parent
 from evcontrol.procedure.states import AFTER_CRASH, FINAL, Command, State, after, targets
@@ -49,6 +50,8 @@ class BatchRun:
         self._rooms = rooms
         self._conditions = StartConditions(info.id, blockers, settle)
         self._allotment = Allotment(rooms, info.id, control, allocation, self._conditions)
+        latest = rooms.view.batches[info.id].latest
+        self._results = BatchResults(control.recipe.procedure, rooms.image.reading, latest)
         self._board = PromptBoard()
         self._elements = {element.path: element for element in self.root.walk()}
         self._supervisor = Supervisor(
@@ -59,6 +62,7 @@ class BatchRun:
             control.recipe.hold_level,
             self._conditions,
             self._allotment,
+            self._results.reading,
             lambda: self.on_change(self),
         )
         self._task: asyncio.Task[None] | None = None
@@ -297,6 +301,7 @@ class BatchRun:
             self.info, recipe_name=control.recipe.name, recipe_state=state, revision=int(body["revision"])
         )
         grow(self.root, control.procedure)
+        self._results.learn(control.recipe.procedure)
         self._elements = {element.path: element for element in self.root.walk()}
         self._set_stepping(self.stepping.single, self.stepping.breakpoints)
         self._supervisor.handlers.renew(self.root)

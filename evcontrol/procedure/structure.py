@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from evcontrol.clock import NS
+from evcontrol.expression import Resolve
 from evcontrol.journal.events import ENGINE, Kind
 from evcontrol.journal.replay import BRANCH_KEY, PASSES_KEY, SKIPPED_KEY
 from evcontrol.procedure.context import Rooms
@@ -27,10 +28,16 @@ Forget = Callable[[Element], None]
 
 
 class Structure:
-    """Decides for one batch. ``hold``, ``set_state`` and ``forget`` (the records of a phase) are the supervisor's."""
+    """Decides for one batch. ``resolve`` gives what conditions read.
 
-    def __init__(self, rooms: Rooms, batch: str, hold: Hold, set_state: SetState, forget: Forget) -> None:
+    ``hold``, ``set_state`` and ``forget`` (the records of a phase) are the supervisor's.
+    """
+
+    def __init__(
+        self, rooms: Rooms, batch: str, resolve: Resolve, hold: Hold, set_state: SetState, forget: Forget
+    ) -> None:
         self._rooms = rooms
+        self._resolve = resolve
         self._batch = batch
         self._hold = hold
         self._set_state = set_state
@@ -66,7 +73,7 @@ class Structure:
             child.skipped = child.skipped or child.bound.step.name in skipped
 
     def _choose(self, element: Element) -> bool:
-        resolve, now = self._rooms.image.reading, self._rooms.clock.now()
+        resolve, now = self._resolve, self._rooms.clock.now()
         chosen = ""
         for child in element.children:
             if child.condition is None:
@@ -88,7 +95,7 @@ class Structure:
     def _repeat(self, element: Element) -> bool:
         over = element.passes >= element.bound.at_most
         if element.condition is not None:
-            state = element.condition.update(self._rooms.image.reading, self._rooms.clock.now())
+            state = element.condition.update(self._resolve, self._rooms.clock.now())
             if state is None:
                 return self._unknown(element, element)
             if not state and over:
@@ -123,7 +130,7 @@ class Structure:
         condition = asked.condition
         if condition is None or condition.unknown_since is None:
             return False
-        element.waiting = condition.describe(self._rooms.image.reading)
+        element.waiting = condition.describe(self._resolve)
         if self._rooms.clock.now() - condition.unknown_since < TOLERANCE_S * NS:
             return False
         self._hold(element, f"{asked.path}: unknown for {TOLERANCE_S:g} s: {element.waiting}")

@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from evcontrol.expression import Resolve
 from evcontrol.journal.events import ENGINE, Kind, Origin
 from evcontrol.journal.store import JournalUnavailableError
 from evcontrol.procedure.allocation import Allotment
@@ -39,6 +40,7 @@ class Supervisor:
         hold_level: Level,
         conditions: StartConditions,
         allotment: Allotment,
+        resolve: Resolve,
         changed: Callable[[], None],
     ) -> None:
         self.kick = asyncio.Event()
@@ -53,15 +55,17 @@ class Supervisor:
         self._hold_level = hold_level
         self._conditions = conditions
         self._allotment = allotment
+        self._resolve = resolve
         self._changed = changed
         self.structure = Structure(
             rooms,
             batch,
+            resolve,
             lambda element, why: self.hold(why, at=[element]),
             lambda element, state, command: self.set(element, state, ENGINE, command, ""),
             self.work.forget,
         )
-        self.handlers = Handlers(rooms, batch, root, board, self._act)
+        self.handlers = Handlers(rooms, batch, root, board, resolve, self._act)
 
     async def run(self) -> None:
         """Until the procedure has ended."""
@@ -182,7 +186,7 @@ class Supervisor:
 
     def _start_child(self, child: Element) -> bool:
         if child.when is not None:
-            resolve = self._rooms.image.reading
+            resolve = self._resolve
             # A start condition that is unknown is false.
             if not child.when.update(resolve, self._rooms.clock.now()):
                 child.waiting = child.when.describe(resolve)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from evcontrol.batch.entries import ElementEntry
 from evcontrol.batch.record import read_record
 from evcontrol.batch.report import write_report
 from evcontrol.clock import NS, VirtualClock, run_virtual
@@ -16,6 +17,7 @@ from evcontrol.history.reader import HistoryReader
 from evcontrol.journal.events import Kind
 from evcontrol.journal.store import read_events
 from evcontrol.phases.water import density
+from evcontrol.procedure.phase import Result, phase_type
 from evcontrol.procedure.run import BatchRun
 from evcontrol.procedure.states import State
 from tests.batch.ev_suite import EvSuite
@@ -233,3 +235,15 @@ def test_two_hours_without_an_engine_cost_no_cells_and_it_looks_before_it_writes
             assert await suite.finish(run) is State.COMPLETE
 
     run_virtual(main)
+
+
+def test_what_conditions_may_read_is_recorded_in_its_unit(whole: tuple[Path, EvSuite]) -> None:
+    record = read_record(whole[0], BATCH)
+    declared = {(phase.path, result.key): result.unit for phase in record.phases() for result in results_of(phase)}
+    told = {(phase.path, result.name): result.unit for phase in record.phases() for result in phase.results}
+    assert len(declared) > 20
+    assert {place: told.get(place, "not recorded") for place in declared} == declared
+
+
+def results_of(phase: ElementEntry) -> tuple[Result, ...]:
+    return phase_type(phase.phase).results_of({name: str(value) for name, value in phase.arguments.items()})

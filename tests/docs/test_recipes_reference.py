@@ -71,6 +71,13 @@ def test_what_a_phase_needs_of_its_unit_is_told(name: str) -> None:
     assert needs in text
 
 
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_what_conditions_may_read_of_a_phase_is_told(name: str) -> None:
+    told = chapter(f"### {name}").partition("In conditions: ")[2].partition(".\n")[0]
+    if name not in ("prompt", "entry"):
+        assert re.findall(r"`(\w+)`(?: \((.*?)\))?", told) == [(r.name, r.unit) for r in SHIPPED[name].results]
+
+
 def test_how_long_an_outage_each_phase_bears_is_told() -> None:
     told = {
         name: float(hours) for names, hours in rows(chapter("## Phases"))[1:4] for name in re.findall(r"`(\w+)`", names)
@@ -102,15 +109,18 @@ def test_every_key_of_the_file_is_told_and_no_other() -> None:
     assert required == {name for name, field in fields if field.is_required()}
 
 
+FOUND = {"result.flush.nwp": Symbol("NWP", "LMH/bar")}
+
+
 def test_every_example_of_the_language_compiles() -> None:
     forms = rows(chapter("## Expressions").split("| Form |")[1])
-    assert len(forms) == 18
+    assert len(forms) == 19
     for _, example in forms:
         text = example.strip("`")
         if text == "2.5 psi":
             assert compile_value(text, SCOPE, unit="psi").unit.text == "psi"
         else:
-            assert compile_condition(text, SCOPE).text == text
+            assert compile_condition(text, SCOPE | FOUND).text == text
 
 
 def test_every_function_operator_and_limit_of_the_language_is_told() -> None:
