@@ -8,6 +8,7 @@ from evcontrol.journal.events import Kind
 from evcontrol.phases import circuit
 from evcontrol.phases.flush import CROSS_FLOW, DRAIN_FLOW, FILL_FLOW, FILTRATION_ACTUATORS, FILTRATION_TAGS, TMP, VOLUME
 from evcontrol.phases.permeability import measure_nwp
+from evcontrol.phases.progress import nearing
 from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
 
 WORK_STEP_S = 30.0
@@ -61,7 +62,7 @@ class Clean(Phase):
             through = await context.once("through", lambda: context.value("WT_PERM") + context.number("permeate"))
             if context.value("WT_PERM") < through:
                 await circuit.filter_at(context, context.number("tmp"))
-                await context.until(f"WT_PERM >= {through:.2f} g")
+                await context.until(f"WT_PERM >= {through:.2f} g", show=nearing(context, "WT_PERM", through))
                 await circuit.end_filtering(context)
             await self._let_work(context.number("time"))
             await circuit.rest(context)

@@ -9,6 +9,7 @@ from typing import ClassVar
 from evcontrol.expression import Condition
 from evcontrol.phases import circuit, dosing, permeate_vessel, weights
 from evcontrol.phases.flush import CROSS_FLOW, FILTRATION_ACTUATORS, FILTRATION_TAGS, TMP
+from evcontrol.phases.progress import nearing
 from evcontrol.phases.water import density
 from evcontrol.procedure.context import HoldRequiredError, PhaseContext
 from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
@@ -267,9 +268,11 @@ async def _filter(
     def missing(goal: float) -> float:
         return sign * (goal - context.value(tag))
 
+    comes = nearing(context, tag, target, look)
+
     def follow() -> None:
         nonlocal tmp
-        look()
+        comes()
         if context.number("tmp") != tmp:  # changed live
             tmp = context.number("tmp")
             context.start_loop(circuit.TMP_LOOP, tmp)
@@ -285,11 +288,11 @@ async def _filter(
         await circuit.filter_at(context, context.number("tmp"))
         context.stop_loop(circuit.TMP_LOOP)
         await context.write("less pressure for the last part", PCV101_SP=100.0)
-        await context.until_reaches(tag, gentle_from, circuit.PERMEATE_CLOSING_S, rising=rising, show=look)
+        await context.until_reaches(tag, gentle_from, circuit.PERMEATE_CLOSING_S, rising=rising, show=comes)
     if missing(target) > circuit.ACCURACY_G:
         await context.write("less cross-flow for the last part", P101_SP=circuit.GENTLE_FLOW, PCV101_SP=100.0)
         await context.write("permeate open", XV102="open")
-        await context.until_reaches(tag, target, circuit.PERMEATE_CLOSING_S, rising=rising, show=look)
+        await context.until_reaches(tag, target, circuit.PERMEATE_CLOSING_S, rising=rising, show=comes)
 
 
 def hold_up_g(context: PhaseContext) -> float:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from evcontrol.journal.events import Kind
 from evcontrol.phases import circuit
 from evcontrol.phases.permeability import measure_nwp
+from evcontrol.phases.progress import nearing
 from evcontrol.procedure.phase import Argument, ArgumentKind, Phase, Result
 
 VOLUME = Argument("volume", ArgumentKind.NUMBER, "volume put into the vessel", "mL", low=100.0)
@@ -66,7 +67,7 @@ class Flush(Phase):
         if module is not None:
             body = {"module": module.module, "state": "in use", "uses": module.uses, "nwp": nwp, "reason": "flush"}
             await context.event(Kind.MODULE_CHANGED, body)
-        await context.until(f"WT_PERM >= {target:.2f} g")
+        await context.until(f"WT_PERM >= {target:.2f} g", show=nearing(context, "WT_PERM", target))
         await circuit.end_filtering(context)
         await circuit.rest(context)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,13 +79,34 @@ class PhaseContext:
         """Waits while the batch is frozen; given by the supervisor."""
         self.speed_limit = math.inf
         """Highest multiple of real time that the phase bears just now, below that of its class."""
+        self.quiet = 0
+        """Scans since the phase's work was heard of."""
+        self._waits = 0
         self._prompts = prompts
         self._origin = Origin(ProcessActor.PHASE)
+
+    # -- being heard of -----------------------------------------------------------------------------------------------
+
+    def is_heard(self) -> bool:
+        """Whether the phase's work was heard of since the last call, to be asked once a scan."""
+        self.quiet = 0 if self._waits else self.quiet + 1
+        return self.quiet <= 1
+
+    @contextmanager
+    def waiting_for_house(self) -> Iterator[None]:
+        """While the work waits for something of the house: a scan, a person, the gate, the journal."""
+        self._waits += 1
+        try:
+            yield
+        finally:
+            self._waits -= 1
+            self.quiet = 0
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
     def reading(self, tag: str) -> Reading:
         """Value and quality of a tag now."""
+        self.quiet = 0
         return self.rooms.image.reading(f"{self.unit}.{tag}")
 
     def value(self, tag: str) -> float:
@@ -175,7 +197,7 @@ class PhaseContext:
                     points.popleft()
                 self.waiting = f"{tag} {'>=' if rising else '<='} {target:.1f} {unit} (now {value:.1f} {unit})"
                 left_s = _seconds_left(points, target, rising) - lag_s - (now - t) / NS
-                if left_s <= self._scan_s:
+                if left_s <= self.scan_s:
                     await self.rooms.clock.sleep(max(0.0, left_s))
                     self.waiting = ""
                     return
@@ -186,7 +208,7 @@ class PhaseContext:
         end = self.rooms.clock.now() + round(seconds * NS)
         while (left := (end - self.rooms.clock.now()) / NS) > 0:
             self.waiting = f"{what}: {left:.0f} s left"
-            if left <= self._scan_s:
+            if left <= self.scan_s:
                 await self.rooms.clock.sleep(left)
             else:
                 end += await self._scan()
@@ -205,7 +227,7 @@ class PhaseContext:
             self.waiting = f"{what}: {_span(left)} left"
             if left <= clock.speed * SLOW_DOWN_S:
                 self.speed_limit = min(self.speed_limit, then_at_most)
-            if left <= self._scan_s:
+            if left <= self.scan_s:
                 await clock.sleep(left)
             else:
                 await self._scan()
@@ -227,14 +249,15 @@ class PhaseContext:
         """Command actuators as one group; labels as text. Raises HoldRequiredError unless all are confirmed."""
         if self.gate_pass is None:
             raise HoldRequiredError(f"{self.path} has no right to command {self.unit}")
-        if self.thawed is not None:
-            await self.thawed()
-        self.waiting = why
         group = {f"{self.unit}.{name}": self._code(name, value) for name, value in values.items()}
-        try:
-            result = await self.gate_pass.write(group, why)
-        except CommandRefusedError as refused:
-            raise HoldRequiredError(str(refused)) from None
+        with self.waiting_for_house():
+            if self.thawed is not None:
+                await self.thawed()
+            self.waiting = why
+            try:
+                result = await self.gate_pass.write(group, why)
+            except CommandRefusedError as refused:
+                raise HoldRequiredError(str(refused)) from None
         if result.outcome is not Outcome.CONFIRMED:
             raise HoldRequiredError(f"{why}: {result.outcome}, {result.reason}")
         self.waiting = ""
@@ -262,9 +285,7 @@ class PhaseContext:
 
     async def record(self, key: str, value: Any) -> None:
         """Record progress; it is on disk when this returns, and before what it describes is begun."""
-        await self.rooms.journal.record(
-            Kind.PHASE_PROGRESS, self._origin, {"key": key, "value": value}, batch=self.batch, path=self.path
-        )
+        await self.event(Kind.PHASE_PROGRESS, {"key": key, "value": value})
         self.progress[key] = value
 
     async def once(self, key: str, value: Callable[[], Any]) -> Any:
@@ -290,7 +311,8 @@ class PhaseContext:
 
     async def event(self, kind: Kind, body: Mapping[str, Any]) -> None:
         """Put an event into the batch record."""
-        await self.rooms.journal.record(kind, self._origin, body, batch=self.batch, path=self.path)
+        with self.waiting_for_house():
+            await self.rooms.journal.record(kind, self._origin, body, batch=self.batch, path=self.path)
 
     async def ask(
         self,
@@ -320,27 +342,31 @@ class PhaseContext:
         }  # fmt: skip
         await self.event(Kind.PROMPT_OPENED, body)
         self.waiting = f"answer to: {text}"
-        answer = await self._prompts.ask(prompt)
+        with self.waiting_for_house():
+            answer = await self._prompts.ask(prompt)
         self.waiting = ""
         return answer
 
     async def pause_point(self) -> None:
         """A place where the phase may wait: goes on at once unless a pause was asked for."""
         if self.pause is not None:
-            await self.pause()
+            with self.waiting_for_house():
+                await self.pause()
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 
     async def _scan(self) -> int:
         """Wait for the next scan, and while the batch is frozen; returns for how long it was (ns of process time)."""
-        await self.rooms.next_scan()
-        began = self.rooms.clock.now()
-        if self.thawed is not None:
-            await self.thawed()
+        with self.waiting_for_house():
+            await self.rooms.next_scan()
+            began = self.rooms.clock.now()
+            if self.thawed is not None:
+                await self.thawed()
         return self.rooms.clock.now() - began
 
     @property
-    def _scan_s(self) -> float:
+    def scan_s(self) -> float:
+        """Process time (s) from one scan to the next."""
         plant, clock = self.rooms.plant, self.rooms.clock
         return max(plant.scan_s, plant.wire_scan_s * clock.speed)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from evcontrol.expression import Condition
 from evcontrol.procedure.check import BoundStep
@@ -26,6 +26,7 @@ class Element:
     ``accepted`` says that the procedure goes on although this element was stopped. ``skipped`` is one that is not run:
     a branch that was not chosen, or a step that a handler or a jump left out. A choice is ``decided`` when it has
     chosen, a loop when it has had its ``passes``. ``left`` is one that a handler stopped so that the procedure goes on.
+    ``strays`` are tasks that did not end when they were told to; they have no right to command.
     ``began`` is when it was started (process time, UTC ns; 0 when not by this engine).
     """
 
@@ -48,6 +49,7 @@ class Element:
     context: PhaseContext | None = None
     work: asyncio.Task[None] | None = None
     transient: asyncio.Task[str] | None = None
+    strays: list[asyncio.Task[Any]] = field(default_factory=list)
     resumed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

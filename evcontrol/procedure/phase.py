@@ -59,7 +59,8 @@ class Phase:
 
     The class says what the phase needs; :meth:`running` is its work. It is written so that it can begin anew: after a
     hold, and after the engine was restarted, it runs again from its first line with the progress that it has recorded.
-    The safe state of the equipment is the supervisor's: a phase needs no ``finally``.
+    The safe state of the equipment is the supervisor's: a phase needs no ``finally``. Its waiting is its context's: a
+    phase of which nothing is heard for a minute is held.
     """
 
     arguments: ClassVar[tuple[Argument, ...]] = ()

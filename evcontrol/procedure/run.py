@@ -322,6 +322,7 @@ class BatchRun:
         if not self.ended:
             for unit in self._allotment.done(self.root):
                 self.on_release(self, unit)
+            self._supervisor.watch()
             self._supervisor.kick.set()
 
     async def close(self) -> None:

@@ -21,6 +21,7 @@ from evcontrol.procedure.start import StartConditions, StartRefusedError
 from evcontrol.procedure.states import FINAL, ON_DONE, Command, State, after, allowed_commands
 from evcontrol.procedure.stepping import Stepping
 from evcontrol.procedure.structure import Structure
+from evcontrol.procedure.watchdog import SILENT_S, is_silent
 from evcontrol.procedure.work import PhaseWork, trouble
 
 _ENDED_EARLY: Final = frozenset({State.STOPPED, State.ABORTED})
@@ -106,6 +107,16 @@ class Supervisor:
         at = [e for e in on_unit if not any(child.active for child in e.children)]
         if at or self._hold_level is Level.PROCEDURE:
             self.hold(reason, at=at)
+
+    def watch(self) -> None:
+        """Look whether something is heard of every phase that runs; once a scan."""
+        for element in self._root.walk():
+            context, work = element.context, element.work
+            if element.state is not State.RUNNING or context is None or work is None:
+                continue
+            if not self.work.freeze.frozen and is_silent(context, work):
+                what = f"nothing was heard of the phase's work for {SILENT_S:g} s; the details are in log/engine.log"
+                self.hold(f"{element.path}: {what}", at=[element])
 
     def set(self, element: Element, state: State, origin: Origin, command: Command | None, reason: str) -> None:
         """Change a state, and put it into the journal."""

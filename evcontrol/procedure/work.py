@@ -22,6 +22,7 @@ from evcontrol.procedure.takeover import TakeOver
 
 LEAVE_S = 5.0
 """Process time that a phase has to end when it is told to; its right to command is gone before."""
+STRAY: Final = "its work did not end when it was told to, and has no right to command any more"
 LONGEST_TRANSIENT_S: Final = 120.0
 """Process time that a phase has for what it does itself when it is restarted or stopped."""
 _TOWARDS_SAFETY: Final = frozenset({State.HOLDING, State.STOPPING, State.ABORTING})
@@ -109,6 +110,8 @@ class PhaseWork:
             _, pending = await asyncio.wait(left, timeout=LEAVE_S)
             if pending:
                 _log.error("phase ignores that it was told to end", batch=self._batch, path=element.path)
+                element.strays += pending
+                told = "; ".join(filter(None, (told, STRAY)))
         element.work = None
         if state is State.STOPPING and element.phase is not None:
             overdue = await _bounded(element.phase.stopping(), "what it does when it is stopped")
@@ -118,6 +121,11 @@ class PhaseWork:
     async def _rejoin(self, element: Element, before: asyncio.Task[str] | None) -> str:
         if before is not None:
             await asyncio.wait([before])
+        if element.strays:
+            _, pending = await asyncio.wait(element.strays, timeout=LEAVE_S)
+            element.strays = list(pending)
+            if pending:
+                return f"{STRAY}, and it cannot be begun beside that: stop it, or start the engine anew"
         await self._ready(element)
         if element.phase is not None:
             return await _bounded(element.phase.restarting(), "what it does when it is restarted")
@@ -138,7 +146,8 @@ class PhaseWork:
             context.gate_pass = self._rooms.gate.admit(unit, f"{self._batch}/{element.path}", self._batch, element.path)
         if element.bound.phase is not None:
             await context.at_most(element.bound.phase.max_speed)
-        await self._take_over.take(context, unit)
+        with context.waiting_for_house():
+            await self._take_over.take(context, unit)
 
     async def _pause_point(self, element: Element) -> None:
         if element.state is State.PAUSING:
