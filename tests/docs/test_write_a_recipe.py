@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from evcontrol.plant.load import load_plant
-from evcontrol.procedure.check import ControlRecipe, bind
+from evcontrol.procedure.check import ControlRecipe, bind, mistakes_of
 from evcontrol.procedure.recipe import Level, parse_recipe
 from evcontrol.yaml_source import SourceError
 from tests.docs.examples import fenced
@@ -25,6 +25,7 @@ def bound(text: str, **given: str) -> ControlRecipe:
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_every_example_fits_the_shipped_plant(number: int) -> None:
+    assert mistakes_of(EXAMPLES[number], "example.yaml", PLANT) == []
     assert bound(EXAMPLES[number]).units == {"tff": "TFF201"}
 
 
