@@ -5,6 +5,7 @@ A training batch may go on with any recipe, a GMP batch with one that is approve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evcontrol.access.people import People
@@ -32,6 +33,8 @@ class Plan:
 
     batch: str
     revision: int
+    before: ControlRecipe
+    """What it was planned against."""
     control: ControlRecipe
     changes: tuple[str, ...]
     obstacles: tuple[str, ...]
@@ -64,7 +67,7 @@ class BatchRevising:
             return control, tuple(differences(old.recipe, recipe))
 
         control, changes = await aside(self._rooms, work)
-        return Plan(batch, run.info.revision + 1, control, changes, tuple(self._obstacles(run, control)))
+        return Plan(batch, run.info.revision + 1, old, control, changes, tuple(self._obstacles(run, control)))
 
     async def revise(
         self, batch: str, text: str, file: str, shown_hash: str, session: Session, password: str, reason: str
@@ -79,8 +82,9 @@ class BatchRevising:
         subject = f"revision {plan.revision} of {batch}"
         body = await sign(self._people, self._rooms.clock, session, password, MEANING, subject, plan.shown_hash)
         # It may have gone on, or been changed, while the password was checked.
-        now = Plan(batch, run.info.revision + 1, plan.control, plan.changes, ())
-        self._check(now, shown_hash, self._obstacles(run, plan.control))
+        self._check(plan, shown_hash, self._obstacles(run, plan.control))
+        if run.control is not plan.before:
+            raise SteeringError(f"{batch} was changed meanwhile: look at it again")
         origin, recipe = Origin.user(session.user, session.station), plan.control.recipe
         state = self._rooms.view.recipes.state_of(recipe.hash)
         self._rooms.journal.append(Kind.SIGNATURE, origin, body | {"comment": reason}, batch=batch)
@@ -92,7 +96,7 @@ class BatchRevising:
         await self._rooms.journal.flush()
 
     @staticmethod
-    def _check(plan: Plan, shown_hash: str, obstacles: tuple[str, ...] | list[str]) -> None:
+    def _check(plan: Plan, shown_hash: str, obstacles: Sequence[str]) -> None:
         if obstacles:
             raise SteeringError(f"{plan.batch} cannot go on with this recipe: {'; '.join(obstacles)}")
         if plan.shown_hash != shown_hash:

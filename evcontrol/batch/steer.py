@@ -51,11 +51,12 @@ class BatchSteering:
         """
         run = self._batches.runs[batch]
         self._may_change(run, name)
+        before = run.control
         shown = {"parameter": name, "old": run.control.parameters[name], "new": value}
         control = await self._bound(run, name, value)
         await self._sign(run, session, password, CHANGE, shown | {"reason": reason}, reason)
-        if run.control.parameters[name] != shown["old"]:
-            raise SteeringError(f"{name} was changed meanwhile: look at it again")
+        if run.control is not before:
+            raise SteeringError(f"{batch} was changed meanwhile: look at it again")
         self._may_change(run, name)
         run.change_parameter(control, name, Origin.user(session.user, session.station), reason)
         await self._rooms.journal.flush()

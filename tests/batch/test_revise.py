@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zipfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from evcontrol.access.people import AccessError
+from evcontrol.batch import revise as module
+from evcontrol.batch import steer
 from evcontrol.batch.export import write_export
 from evcontrol.batch.record import check_record, read_record
 from evcontrol.batch.report import report
@@ -188,8 +191,6 @@ def test_a_wrong_recipe_the_same_one_and_somebody_who_may_not_are_refused(tmp_pa
 
 
 def test_what_begins_while_the_password_is_checked_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from evcontrol.batch import revise as module
-
     async def story(suite: Suite, run: BatchRun) -> None:
         honest = module.sign
 
@@ -202,6 +203,37 @@ def test_what_begins_while_the_password_is_checked_is_locked(tmp_path: Path, mon
             await revise(suite, run, changed(TEXT, ("time: 100 s", "time: 200 s")))
 
     assert not [e for e in tell(tmp_path, story, "two") if e.kind in (Kind.BATCH_REVISED, Kind.SIGNATURE)]
+
+
+def test_of_two_changes_at_once_the_later_one_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = changed(TEXT, ("high: {value", "high: {live: yes, value"))
+
+    async def story(suite: Suite, run: BatchRun) -> None:
+        engine = suite.engine
+        engine.people.add("supervisor", "S", ["supervisor"], PASSWORD)
+        session, _ = await engine.sessions.open("supervisor", PASSWORD, "station 1")
+        honest = module.sign
+
+        async def slow(*args: object) -> object:
+            await suite.scans(1)
+            return await honest(*args)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(module, "sign", slow)
+        monkeypatch.setattr(steer, "sign", slow)
+
+        def change(value: str) -> Awaitable[None]:
+            return engine.steering.change_parameter(run.id, "high", value, session, PASSWORD, "x")
+
+        new = changed(text, ("time: 50 s", "time: 51 s"))
+        told = await asyncio.gather(change("6 %v/v"), revise(suite, run, new), return_exceptions=True)
+        assert [str(one) for one in told if one is not None] == ["B-0001 was changed meanwhile: look at it again"]
+        told = await asyncio.gather(change("7 %v/v"), change("8 %v/v"), return_exceptions=True)
+        assert [str(one) for one in told if one is not None] == ["B-0001 was changed meanwhile: look at it again"]
+        assert run.control.parameters["high"] == "7 %v/v"
+
+    tell(tmp_path, story, "two", text)
 
 
 def test_a_revised_batch_outlives_its_engine(tmp_path: Path) -> None:
