@@ -256,8 +256,10 @@ def _line(batch: BatchSummary) -> list[str]:
 
 
 def _marked(batch: BatchSummary) -> str:
-    """How a batch that is for training only is marked."""
-    return f" (training, recipe {batch.recipe_state})" if batch.kind == "training" else ""
+    """How a batch that is for training only is marked, and one whose recipe was changed while it ran."""
+    marks = [f"revision {batch.revision}"] if batch.revision else []
+    marks += [f"training, recipe {batch.recipe_state}"] if batch.kind == "training" else []
+    return f" ({'; '.join(marks)})" if marks else ""
 
 
 def _name(path: str) -> str:

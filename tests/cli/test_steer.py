@@ -36,6 +36,7 @@ def test_a_running_batch_is_revised(
         assert "--yes signs without asking" in await command(*revise, "--reason", "salty", status=2)
         told = await command(*revise, "--reason", "salty", "--yes")
         assert told == f"{shown}batch B-0001 goes on with revision 1 in what has not begun\n"
+        assert "(revision 1; training, recipe" in await command("show", "B-0001")
         told = await command(*revise, "--plan", status=1)
         assert "  not possible: it runs with this very text\n" in told
         assert "it goes on as it was" in told
