@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 import zipfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,6 +17,7 @@ from evcontrol.batch import steer
 from evcontrol.batch.export import write_export
 from evcontrol.batch.record import check_record, read_record
 from evcontrol.batch.report import report
+from evcontrol.batch.revise import Plan
 from evcontrol.batch.wording import about
 from evcontrol.clock import VirtualClock, run_virtual
 from evcontrol.history.reader import HistoryReader
@@ -26,6 +29,7 @@ from evcontrol.procedure.states import Command, State
 from evcontrol.procedure.stepping import SteeringError
 from evcontrol.yaml_source import SourceError
 from tests.batch.suite import OPERATOR, PASSWORD, RECIPE, Suite
+from tests.procedure.test_mutated_recipes import tokens
 from tests.procedure.test_structure import recipe, to_end
 
 SHIPPED = RECIPE.read_text(encoding="utf-8")
@@ -305,3 +309,47 @@ def test_a_real_filtration_is_revised_and_its_record_tells_it(tmp_path: Path) ->
     with zipfile.ZipFile(write_export(data, "B-0001", tmp_path / "out.zip")) as packed:
         assert packed.read("recipe-revision-1.yaml").decode() == new
         assert packed.read("recipe.yaml").decode() == SHIPPED
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_is_changed_at_whatever_moment_what_ran_stays_as_it_was(tmp_path: Path, seed: int) -> None:
+    """Mutated texts at random moments: refused with words, or taken; nothing that began is lost or begun again."""
+    chance, taken, refused = random.Random(seed), 0, 0
+
+    async def story(suite: Suite, run: BatchRun) -> None:
+        nonlocal taken, refused
+        engine = suite.engine
+        engine.people.add("supervisor", "S", ["supervisor"], PASSWORD)
+        session, _ = await engine.sessions.open("supervisor", PASSWORD, "station 1")
+        text = TEXT
+        for _ in range(20):
+            if run.state is not State.RUNNING:
+                break
+            await suite.scans(chance.randrange(1, 60))
+            await suite.answer_all(run)
+            new, plan = await one_that_is_a_recipe(suite, run, text, chance)
+            before = {e.path: e for e in run.root.walk() if e.begun}
+            signed = (run.id, new, "new.yaml", plan.shown_hash, session, PASSWORD, "x")
+            if plan.obstacles:
+                with pytest.raises(SteeringError):
+                    await engine.revising.revise(*signed)
+                refused += 1
+                continue
+            await engine.revising.revise(*signed)
+            after = {e.path: e for e in run.root.walk()}
+            assert all(after[path] is element for path, element in before.items())
+            assert [e.path for e in run.elements()] == [b.step.path for b in run.control.procedure.walk()]
+            text, taken = new, taken + 1
+
+    events = tell(tmp_path, story, "two")
+    assert taken + refused > 4
+    times = started(events)
+    assert (len(times["one"]), len(times["two"])) == (1, 1)
+    assert [e.body["revision"] for e in events if e.kind is Kind.BATCH_REVISED] == list(range(1, taken + 1))
+
+
+async def one_that_is_a_recipe(suite: Suite, run: BatchRun, text: str, chance: random.Random) -> tuple[str, Plan]:
+    while True:
+        new = tokens(text, chance)
+        with contextlib.suppress(SourceError):
+            return new, await suite.engine.revising.plan(run.id, new, "new.yaml")
