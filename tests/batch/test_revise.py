@@ -109,7 +109,7 @@ def started(events: list[Event]) -> dict[str, list[int]]:
 def test_what_has_not_begun_runs_as_the_revision_says(tmp_path: Path) -> None:
     async def story(suite: Suite, run: BatchRun) -> None:
         await revise(suite, run, NEW)
-        await to_end(suite, run)  # type: ignore[arg-type]
+        await to_end(suite, run)
         assert run.state is State.COMPLETE, run.reason
         assert run.info.revision == 1
 
@@ -200,7 +200,7 @@ def test_what_begins_while_the_password_is_checked_is_locked(tmp_path: Path, mon
 
         async def slow(*args: object) -> object:
             await suite.until(run, lambda: any(path.endswith("pass") for path in run.running()))
-            return await honest(*args)  # type: ignore[arg-type]
+            return await honest(*args)
 
         monkeypatch.setattr(module, "sign", slow)
         with pytest.raises(SteeringError, match="all/again/pass: with time"):
@@ -222,7 +222,7 @@ def test_of_two_changes_at_once_the_later_one_is_looked_at_again(
 
         async def slow(*args: object) -> object:
             await suite.scans(1)
-            return await honest(*args)  # type: ignore[arg-type]
+            return await honest(*args)
 
         monkeypatch.setattr(module, "sign", slow)
         monkeypatch.setattr(steer, "sign", slow)
@@ -252,7 +252,7 @@ def test_a_revised_batch_outlives_its_engine(tmp_path: Path) -> None:
         assert [e.path for e in again.elements()] == [e.path for e in run.elements()]
         await suite.sign(again)
         await suite.engine.batches.command(again.id, Command.RESTART, OPERATOR, "goes on")
-        await to_end(suite, again)  # type: ignore[arg-type]
+        await to_end(suite, again)
         assert again.state is State.COMPLETE, again.reason
 
     times = started(tell(tmp_path, story, "two"))
