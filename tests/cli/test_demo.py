@@ -69,11 +69,12 @@ def test_a_data_directory_that_is_in_use_is_left_alone(tmp_path: Path, capsys: p
 def test_a_wrong_recipe_is_named_before_anything_is_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE.read_text().replace("phase: flush", "phase: flsuh"))
+    line = next(n for n, text in enumerate(recipe.read_text().splitlines(), 1) if "flsuh" in text)
     with pytest.raises(SystemExit) as ended:
         main(["demo", "--headless", "--out", str(tmp_path / "demo"), "--recipe", str(recipe)])
     assert ended.value.code == 1
     err = capsys.readouterr().err
-    assert f"{recipe}:26:" in err
+    assert f"{recipe}:{line}:" in err
     assert "did you mean 'flush'?" in err
     assert not (tmp_path / "demo").exists()
 
