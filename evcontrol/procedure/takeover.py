@@ -12,6 +12,8 @@ from evcontrol.procedure.context import HoldRequiredError, PhaseContext, Rooms
 
 TAKE_OVER_S = 10.0
 """Process time for which a take-over may stay without effect."""
+TAKE_OVER_SCANS = 5
+"""Scans for which it may at least: at high speed one of them is longer than that time."""
 
 
 class TakeOver:
@@ -32,9 +34,10 @@ class TakeOver:
 
     async def _until_done(self, context: PhaseContext, spec: TakeOverSpec) -> None:
         clock = self._rooms.clock
-        end = clock.now() + round(TAKE_OVER_S * NS)
+        within_s = max(TAKE_OVER_S, TAKE_OVER_SCANS * context.scan_s)
+        end = clock.now() + round(within_s * NS)
         done = compile_condition(f"not ({spec.when})", self._rooms.plant.symbols)
-        await context.until(done, tolerance_s=TAKE_OVER_S, unless=lambda: clock.now() >= end)
+        await context.until(done, tolerance_s=within_s, unless=lambda: clock.now() >= end)
         if self._true_now(spec):
             raise HoldRequiredError(f"{spec.tag} was written, and it is still so that {spec.when}")
 
