@@ -6,26 +6,28 @@ all of it may have run already; so is a choice that has chosen, but for what of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from evcontrol.expression import Condition
 from evcontrol.procedure.check import ArgumentValue, BoundStep, ControlRecipe
 from evcontrol.procedure.difference import own_differences, units_in_words
 from evcontrol.procedure.element import Element, tree
-from evcontrol.procedure.recipe import Level, Recipe
+from evcontrol.procedure.recipe import Level, ParameterSpec, Recipe
 from evcontrol.procedure.states import State
 
 _ORDERED: Final = frozenset({Level.PROCEDURE, Level.UNIT_PROCEDURE, Level.OPERATION, Level.LOOP})
 
 
 def parameters_for(old: ControlRecipe, new: Recipe) -> dict[str, str]:
-    """The batch's own values of parameters that the new recipe leaves as they were; of others it says the value."""
-    was = old.recipe.parameters
+    """The batch's own values of parameters that the new recipe leaves as they were; of others it says the value.
+
+    One that follows another is left as it was when what it follows, and that one's value, are so too.
+    """
     return {
         name: text
         for name, text in old.parameters.items()
-        if name in new.parameters and new.parameters[name].value == was[name].value
+        if _rests_on(name, new.parameters) == _rests_on(name, old.recipe.parameters)
     }
 
 
@@ -79,6 +81,15 @@ def grow(element: Element, bound: BoundStep, whole: bool = False) -> None:
         if child.bound is not step:
             grow(child, step, whole)
     element.rebind(bound)
+
+
+def _rests_on(name: str, parameters: Mapping[str, ParameterSpec]) -> tuple[str, ...]:
+    """What a recipe says of the value of a parameter; nothing when it has none of that name."""
+    spec = parameters.get(name)
+    if spec is None:
+        return ()
+    base = parameters.get(spec.scale_by)
+    return (spec.value,) if base is None else (spec.value, base.name, base.value)
 
 
 def _is_whole(element: Element) -> bool:
