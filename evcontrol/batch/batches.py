@@ -190,6 +190,7 @@ class Batches:
             raise StartRefusedError("the batch cannot start", [unapproved])
         units = [unit for unit in control.units.values() if unit not in control.when_needed]
         reasons = [f"{unit} is used by {run.id}" for unit in units for run in self.active(unit)]
+        reasons += [f"{unit}: {waits} waits for it" for unit in units if (waits := self.allocation.next(unit))]
         reasons += [reason for unit in units for reason in self._blockers(unit)]
         if reasons:
             raise StartRefusedError("the batch cannot start", reasons)

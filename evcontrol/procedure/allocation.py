@@ -33,6 +33,10 @@ class Allocation:
         """The batch that has a unit; empty when none has."""
         return self._owners.get(unit, "")
 
+    def next(self, unit: str) -> str:
+        """The batch that gets a unit next; empty when none waits for it."""
+        return next(iter(self._queues.get(unit, {})), "")
+
     def take(self, batch: str, unit: str) -> None:
         """Give a unit to a batch, which was found to be free for it."""
         self._owners[unit] = batch
@@ -58,7 +62,7 @@ class Allocation:
         queue = self._queues.setdefault(unit, {})
         queue[batch] = _Place(self._scan, stands)
         owner = self._owners.get(unit, "")
-        before = next(iter(queue))
+        before = self.next(unit)
         if owner and owner != batch:
             return f"waits for {unit}: it is used by {owner}" + (f", and {before} is next" if before != batch else "")
         return "" if before == batch else f"waits for {unit}: {before} is next"

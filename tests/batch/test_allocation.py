@@ -88,10 +88,8 @@ def test_a_unit_that_is_needed_later_serves_another_batch_meanwhile(tmp_path: Pa
 
     events = tell(tmp_path, story)
     assert units(events) == [("B-0001", "allocated", TFF), ("B-0001", "released", TFF)]
-    kinds = [e.kind for e in events if e.body.get("unit") == TFF and e.kind in
-             (Kind.UNIT_ALLOCATED, Kind.UNIT_RELEASED, Kind.SAFE_STATE)]  # fmt: skip
-    released = kinds.index(Kind.UNIT_RELEASED)
-    assert Kind.SAFE_STATE in kinds[released:], "what is left is made safe"
+    safe = [e.body["why"] for e in events if e.kind is Kind.SAFE_STATE and e.body["unit"] == TFF]
+    assert "B-0001 needs it no longer" in safe
 
 
 def test_who_asks_first_is_first(tmp_path: Path) -> None:
@@ -106,6 +104,18 @@ def test_who_asks_first_is_first(tmp_path: Path) -> None:
         await until(suite, lambda: {second.state, third.state} == {State.COMPLETE})
 
     assert [batch for batch, what, _ in units(tell(tmp_path, story)) if what == "allocated"] == ["B-0002", "B-0003"]
+
+
+def test_a_new_batch_does_not_get_before_one_that_waits(tmp_path: Path) -> None:
+    async def story(suite: EvSuite) -> None:
+        first = await suite.start_batch(CLEANING)
+        second = await suite.start_batch(recipe(("tff", 50)))
+        await until(suite, lambda: first.state is State.COMPLETE)
+        with pytest.raises(StartRefusedError, match=f"{TFF}: B-0002 waits for it"):
+            await suite.start_batch(CLEANING)
+        await until(suite, lambda: second.state is State.COMPLETE)
+
+    tell(tmp_path, story)
 
 
 def test_who_is_held_does_not_hold_up_those_behind(tmp_path: Path) -> None:
